@@ -1,0 +1,69 @@
+"""`ringfence audit verify`, `login-link` and `token`: evidence and access."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from audit.log import verify
+from ringfence.clock import utc_now
+from ringfence.commands.settings import configured
+from ringfence.errors import NotFound
+from ringfence.store.open import open_state_store
+from ringfence.store.state import Role
+from web.bootstrap import Invitation, create_api_token, create_bootstrap_link
+
+
+@click.group("audit")
+def audit_group() -> None:
+    """The audit log."""
+
+
+@audit_group.command("verify")
+@click.option("--folder", type=click.Path(path_type=Path), help="Log folder; default: that of the configuration.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="A checkpoint kept elsewhere, to find a rollback.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@click.pass_context
+def audit_verify(ctx: click.Context, folder: Path | None, checkpoint: Path | None, as_json: bool) -> None:
+    """Read the whole log and check every hash. Exits with 1 if anything was changed."""
+    found = verify(folder or configured(ctx).general.data_dir / "audit", checkpoint)
+    if as_json:
+        click.echo(json.dumps({"ok": found.ok, "records": found.records, "problem": found.problem}, indent=2))
+    elif found.ok:
+        click.echo(f"intact: {found.records} records")
+    else:
+        click.echo(f"NOT intact: {found.problem}")
+    sys.exit(0 if found.ok else 1)
+
+
+@click.command("login-link")
+@click.pass_context
+def login_link(ctx: click.Context) -> None:
+    """Print a new one-time login link, for when the first one was lost."""
+    config = configured(ctx)
+    state = open_state_store(config)
+    try:
+        url = config.web.public_url.rstrip("/") or f"http://{config.web.address}:{config.web.port}"
+        click.echo(create_bootstrap_link(state, url, utc_now, Invitation(role=Role.ADMIN, recovery=True)))
+    finally:
+        state.close()
+
+
+@click.command("token")
+@click.argument("user")
+@click.option("--days", type=click.IntRange(1, 365), default=30, show_default=True, help="Days until it expires.")
+@click.pass_context
+def token(ctx: click.Context, user: str, days: int) -> None:
+    """Print a new API token for USER; it has that user's role. It is shown once and kept only as a hash."""
+    state = open_state_store(configured(ctx))
+    try:
+        found = state.users.get(user)
+        if found is None:
+            raise NotFound(f"no user {user!r}", hint="log in with the one-time link to create the first one")
+        click.echo(create_api_token(state, found, utc_now() + timedelta(days=days)))
+    finally:
+        state.close()

@@ -1,0 +1,247 @@
+"""Configuration: one frozen tree. Defaults < file (TOML) < environment (`RINGFENCE_SECTION__KEY`) < flags.
+
+Unknown keys are errors that suggest the right one; every value knows where it came from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import socket
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from ringfence.errors import ConfigError
+
+DEFAULT_FILE = Path("/etc/ringfence/ringfence.toml")
+PREFIX = "RINGFENCE_"
+
+
+def _setting(
+    default: Any,
+    doc: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    choices: tuple[str, ...] = (),
+    begins: tuple[str, ...] = (),
+) -> Any:
+    """A setting with what it may be: a range, words, or, besides its default, what the text may begin with."""
+    limits = {"least": least, "most": most, "choices": choices, "begins": begins}
+    return field(default=default, metadata={"doc": doc, **limits})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class General:
+    data_dir: Path = _setting(Path("/var/lib/ringfence"), "Folder for stores, spool, audit log and reports.")
+    host: str = _setting("", "Name of this host in records; empty: the machine's host name.")
+    log_level: str = _setting("info", "debug, info, warning or error.", choices=("debug", "info", "warning", "error"))
+    log_json: bool = _setting(False, "Write log lines as JSON even on a terminal.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Docker:
+    endpoints: tuple[str, ...] = _setting(
+        ("unix:///var/run/docker.sock",), "Docker engines on this kernel, `name=url` or `url`; empty: none."
+    )
+    relist_seconds: float = _setting(10.0, "Seconds between full listings, besides the event stream.", least=0.1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    enabled: bool = _setting(True, "Read conntrack events; needs root.")
+    receive_buffer: int = _setting(32 * 1024 * 1024, "Netlink receive buffer in bytes (forced, read back).", least=1)
+    tick_seconds: float = _setting(1.0, "Seconds of events merged into one batch.", least=0.01)
+    dump_seconds: float = _setting(10.0, "Seconds between dumps of the connection tables.", least=0.1)
+    denied_idle_seconds: float = _setting(
+        30.0, "A denied connection attempt ends after this long without a packet.", least=0.1
+    )
+    include_loopback: bool = _setting(False, "Keep flows from a namespace to itself.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spool:
+    max_bytes: int = _setting(
+        512 * 1024 * 1024, "Flows wait here when the store is away; oldest dropped, counted.", least=1
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enforce:
+    enabled: bool = _setting(True, "Write rules into the workloads' namespaces; needs root.")
+    backend: str = _setting("auto", "iptables backend: auto, nft or legacy.", choices=("auto", "nft", "legacy"))
+    mark_mask: int = _setting(
+        0x00FFFF00, "Bits of the connection mark that carry the rule number.", least=1, most=0xFFFFFFFF
+    )
+    drift_seconds: float = _setting(2.0, "Seconds between checks of the rules in the kernel.", least=0.1)
+    protected: str = _setting("", "Selector of workloads that automation never touches.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    flows: str = _setting("duckdb", "duckdb, or the URL of Elasticsearch (https://user:password@host:9200).")
+    flows_ca: str = _setting("", "CA certificate file for Elasticsearch.")
+    flows_prefix: str = _setting("ringfence", "Prefix of index names in Elasticsearch.")
+    state: str = _setting("sqlite", "sqlite, or an SQLAlchemy URL (postgresql+psycopg://...).")
+    retention_days: int = _setting(30, "Final flows older than this are deleted.", least=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jobs:
+    broker: str = _setting("memory", "memory, or a Redis URL (redis://...).", begins=("redis://", "rediss://"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    address: str = _setting("127.0.0.1", "Address to listen on.")
+    port: int = _setting(8844, "Port to listen on.", least=0, most=65535)
+    public_url: str = _setting("", "URL people use, when a proxy stands in front.")
+    session_hours: float = _setting(12.0, "Hours a login lasts.", least=0.01)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole tree; `origins` maps `section.key` to `default`, `file ...`, `environment ...` or `flag`."""
+
+    general: General = General()
+    docker: Docker = Docker()
+    capture: Capture = Capture()
+    spool: Spool = Spool()
+    enforce: Enforce = Enforce()
+    store: Store = Store()
+    jobs: Jobs = Jobs()
+    web: Web = Web()
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        return self.general.host or socket.gethostname()
+
+
+SECTIONS: dict[str, Any] = {
+    name: hint for name, hint in get_type_hints(Config).items() if dataclasses.is_dataclass(hint)
+}
+
+
+def settings() -> dict[str, dataclasses.Field[Any]]:
+    """Every `section.key` with its field: default, type and doc text."""
+    return {f"{name}.{item.name}": item for name, cls in SECTIONS.items() for item in dataclasses.fields(cls)}
+
+
+def load(
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> Config:
+    """Read the layers and check them; all problems are reported in one error.
+
+    Raises:
+        ConfigError: an unknown key, an impossible value or an unreadable file.
+    """
+    problems: list[str] = []
+    values: dict[str, tuple[Any, str]] = {}
+    for key, value, origin in [
+        *_from_file(file, problems),
+        *_from_environment(os.environ if environment is None else environment),
+        *((key, value, "flag") for key, value in (flags or {}).items() if value is not None),
+    ]:
+        _take(values, problems, key, value, origin)
+    if problems:
+        raise ConfigError("; ".join(problems), hint="`ringfence config show` lists every key")
+    sections = {
+        name: cls(**{key.split(".")[1]: value for key, (value, _) in values.items() if key.split(".")[0] == name})
+        for name, cls in SECTIONS.items()
+    }
+    return Config(**sections, origins={key: values[key][1] if key in values else "default" for key in settings()})
+
+
+def _from_file(file: Path | None, problems: list[str]) -> list[tuple[str, Any, str]]:
+    path = file or DEFAULT_FILE
+    if not path.exists():
+        if file is not None:
+            problems.append(f"the file {path} does not exist")
+        return []
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        problems.append(f"the file {path} cannot be read: {reason}")
+        return []
+    rows: list[tuple[str, Any, str]] = []
+    for section, entries in tree.items():
+        if isinstance(entries, dict):
+            rows += [(f"{section}.{key}", value, f"file {path}") for key, value in entries.items()]
+        else:
+            rows.append((section, entries, f"file {path}"))
+    return rows
+
+
+def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, Any, str]]:
+    return [
+        (name.removeprefix(PREFIX).lower().replace("__", "."), value, f"environment {name}")
+        for name, value in sorted(environment.items())
+        if name.startswith(PREFIX) and "__" in name
+    ]
+
+
+def _take(values: dict[str, tuple[Any, str]], problems: list[str], key: str, value: Any, origin: str) -> None:
+    known = settings()
+    if key not in known:
+        close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        problems.append(f"unknown setting {key} ({origin})" + (f": did you mean {close[0]}?" if close else ""))
+        return
+    try:
+        parsed = _parse(value, known[key].default)
+        _check(parsed, known[key])
+        values[key] = (parsed, origin)
+    except ValueError as error:
+        problems.append(f"{key} ({origin}): {error}")
+
+
+def _parse(value: Any, default: Any) -> Any:
+    """Turn file, environment and flag values into the type of the default."""
+    if isinstance(default, bool):
+        return _parse_bool(value)
+    if isinstance(default, tuple):
+        items = value.split(",") if isinstance(value, str) else value
+        return tuple(str(item).strip() for item in items if str(item).strip())
+    if isinstance(default, Path):
+        return Path(value)
+    try:
+        if isinstance(default, int):
+            return int(value, 0) if isinstance(value, str) else int(value)
+        return type(default)(value)
+    except (TypeError, ValueError, OverflowError):
+        kind = "whole number" if isinstance(default, int) else "number"
+        raise ValueError(f"{value!r} is not a {kind}") from None
+
+
+def _check(value: Any, setting: dataclasses.Field[Any]) -> None:
+    """Raise ValueError for a value of the right type that cannot be."""
+    least, most = setting.metadata["least"], setting.metadata["most"]
+    choices, begins = setting.metadata["choices"], setting.metadata["begins"]
+    if choices and value not in choices:
+        raise ValueError(f"{value!r} is none of {', '.join(choices)}")
+    if begins and value != setting.default and not value.startswith(begins):
+        raise ValueError(f"neither {setting.default} nor a URL that begins with {' or '.join(begins)}")
+    # Written so that a NaN is out of every range.
+    if least is not None and not value >= least:
+        raise ValueError(f"must be at least {least:g}, not {value}")
+    if most is not None and not value <= most:
+        raise ValueError(f"must be at most {most:g}, not {value}")
+
+
+def _parse_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word in {"1", "true", "yes", "on"}:
+        return True
+    if word in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError(f"{value!r} is neither true nor false")

@@ -1,0 +1,159 @@
+"""`ringfence demo up` and `ringfence demo down`: the shop, Ringfence beside it, and the way back to nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from enforcer.clean import clean
+from enforcer.kernel import SystemKernel
+from enforcer.netns import Netns
+from ringfence.clock import Clock, utc_now
+from ringfence.config import Enforce
+from ringfence.demo import containers, namespaces, netns, program
+from ringfence.demo.engine import Engine, answers
+from ringfence.demo.shop import POLICY
+from ringfence.errors import Conflict, NotPermitted
+
+FOLDER = Path("/var/lib/ringfence-demo")
+NAMESPACE = "rf-demo"
+DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+PORT = 8844
+CALM_SECONDS = 15.0
+STAGE = "stage"
+
+Say = Callable[[str], None]
+
+
+class Stage(StrEnum):
+    """Where the shop stands."""
+
+    EXISTING_ENGINE = "the Docker engine of this machine"
+    OWN_ENGINE = "a Docker engine of the demo's own, in a network namespace"
+    NAMESPACES = "plain network namespaces, as there is no Docker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The demo's files and names, and the socket of an engine that may already run (`unix://...`).
+
+    `stage` None: `choose` decides.
+    """
+
+    folder: Path = FOLDER
+    namespace: str = NAMESPACE
+    socket: str = DEFAULT_SOCKET
+    port: int = PORT
+    stage: Stage | None = None
+
+    @property
+    def engine(self) -> Engine:
+        return Engine(netns_name=self.namespace, folder=self.folder / "engine")
+
+    def url(self, stage: Stage) -> str:
+        """The engine's address; empty without one."""
+        return {Stage.EXISTING_ENGINE: self.socket, Stage.OWN_ENGINE: self.engine.url}.get(stage, "")
+
+
+def choose(place: Place, *, find: Callable[[str], str | None] = shutil.which) -> Stage:
+    """An engine that answers is used; else one of our own is started; else namespaces must do."""
+    if answers(place.socket):
+        return Stage.EXISTING_ENGINE
+    if find("dockerd") and find("containerd"):
+        return Stage.OWN_ENGINE
+    return Stage.NAMESPACES
+
+
+def build_shop(place: Place, stage: Stage) -> None:
+    """Start the workloads and their traffic there, without Ringfence."""
+    place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (place.folder / STAGE).write_text(stage.name, encoding="ascii")
+    if stage is Stage.NAMESPACES:
+        namespaces.place(place.folder / "shop", place.folder / "data")
+        return
+    if stage is Stage.OWN_ENGINE:
+        netns.add(place.namespace)
+        place.engine.start()
+    containers.place(place.url(stage))
+
+
+def compromise(place: Place, stage: Stage) -> None:
+    """The coupon service begins to scan the database and the cache."""
+    if stage is Stage.NAMESPACES:
+        namespaces.compromise(place.folder / "shop")
+    else:
+        containers.compromise(place.url(stage))
+
+
+def up(
+    place: Place | None = None, *, say: Say, clock: Clock = utc_now, wait: Callable[[float], None] = time.sleep
+) -> str:
+    """From nothing to a living dashboard; returns the one-time login link.
+
+    Raises:
+        NotPermitted: not root.
+        Conflict: the demo runs already.
+        RingfenceError: the engine or Ringfence did not start.
+    """
+    place = place or Place()
+    _require_root()
+    if program.running(place.folder):
+        raise Conflict("the demo is up already", hint="`ringfence demo down` removes it")
+    began = time.monotonic()
+    down(place, say=lambda _: None)
+    stage = place.stage or choose(place)
+    build_shop(place, stage)
+    say(f"The shop is open on {stage.value} ({time.monotonic() - began:.0f} s).")
+    port = program.free_port(place.port)
+    program.prepare(place.folder, endpoint=place.url(stage), port=port, policy=POLICY, clock=clock)
+    link = program.start(place.folder)
+    say(f"Ringfence watches it ({time.monotonic() - began:.0f} s). Log in once with this link:")
+    say(f"  {link}")
+    say(f"In {CALM_SECONDS:.0f} seconds the coupon service will be taken over and scan the others.")
+    wait(CALM_SECONDS)
+    compromise(place, stage)
+    say("Now it scans: see Findings, Quarantine and the audit log.")
+    say("`make demo-down` or `ringfence demo down` removes every trace.")
+    return link
+
+
+def down(place: Place | None = None, *, say: Say) -> None:
+    """Remove processes, containers, networks, images, namespaces, rules and files; nothing there is no error.
+
+    Raises:
+        NotPermitted: not root.
+    """
+    place = place or Place()
+    _require_root()
+    stage_file = place.folder / STAGE
+    stage = stage_file.read_text(encoding="ascii").strip() if stage_file.exists() else ""
+    program.stop(place.folder)
+    if stage == Stage.EXISTING_ENGINE.name:
+        _clean_rules(place)
+    if answers(place.socket):
+        containers.remove(place.socket)
+    place.engine.stop()
+    netns.delete(place.namespace)
+    namespaces.remove()
+    shutil.rmtree(place.folder, ignore_errors=True)
+    say("The demo is gone.")
+
+
+def _clean_rules(place: Place) -> None:
+    """Ringfence has put its rules into the namespaces of the engine's other containers as well: take them out."""
+    own = Path("/proc/self/ns/net")
+    found = [own, *containers.namespaces(place.socket)] if answers(place.socket) else [own]
+    spaces = {path.stat().st_ino: str(path) for path in found if path.exists()}
+    clean(SystemKernel(Enforce()), [Netns(inode=inode, path=path) for inode, path in spaces.items()])
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise NotPermitted(
+            "the demo needs root: it makes network namespaces and reads the kernel", hint="sudo make demo"
+        )

@@ -1,0 +1,152 @@
+"""From policy and inventory to rules: compiles on every change, and accounts for what the enforcer reports."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from policy_engine.compile import compile_rulesets
+from ringfence import metrics
+from ringfence.clock import Clock
+from ringfence.errors import StoreUnavailable
+from ringfence.model.enforcement import Drift, Enforcement, EnforcementState
+from ringfence.model.event import AuditEvent, EventAction
+from ringfence.model.finding import Finding, FindingKind, Severity
+from ringfence.model.ruleset import Ruleset
+from ringfence.model.verdict import RuleRef
+from ringfence.model.workload import Workload
+from ringfence.service.policy import PolicyInForce
+from ringfence.store.state import State
+
+UNSETTLED = frozenset({EnforcementState.FAILED, EnforcementState.PARTIAL})
+
+
+class RulesetSink(Protocol):
+    """The enforcer's half: takes what should hold and makes it so."""
+
+    def desire(self, workloads: Sequence[Workload], rulesets: Mapping[str, Ruleset]) -> None: ...
+
+
+class Enforcing:
+    """Keeps the enforcer's desired state equal to policy x inventory."""
+
+    def __init__(
+        self,
+        *,
+        policy: PolicyInForce,
+        state: State,
+        sink: RulesetSink,
+        workloads: Callable[[], Sequence[Workload]],
+        account: Callable[[AuditEvent], None],
+        clock: Clock,
+    ) -> None:
+        self._policy = policy
+        self._state = state
+        self._sink = sink
+        self._workloads = workloads
+        self._account = account
+        self._clock = clock
+        self._inventory_changed = threading.Event()
+        self._compiled: int | None = None
+        self._wanted: dict[str, str] = {}
+        self._numbers: dict[tuple[RuleRef, str], int] = {}
+        self._seen: dict[str, tuple[str, EnforcementState]] = {}
+
+    @property
+    def in_force(self) -> int | None:
+        """The revision that every workload with rules has; None while rules are being written, or were refused."""
+        seen = self._seen
+        settled = all(
+            workload in seen and seen[workload][0] == digest and seen[workload][1] not in UNSETTLED
+            for workload, digest in self._wanted.items()
+        )
+        return self._compiled if settled else None
+
+    def step(self) -> None:
+        """Compile if policy or inventory changed, and hand the result to the enforcer.
+
+        When that fails the rules in the kernel stay as they are: the last good policy keeps holding.
+        """
+        with contextlib.suppress(StoreUnavailable):
+            self._policy.refresh()
+        current = self._policy.current
+        if current.revision == self._compiled and not self._inventory_changed.is_set():
+            return
+        self._inventory_changed.clear()
+        self._compiled = None
+        workloads = self._workloads()
+        rulesets = compile_rulesets(current.policies, workloads, self._number)
+        self._wanted = {workload: ruleset.digest for workload, ruleset in rulesets.items()}
+        self._sink.desire(workloads, rulesets)
+        self._compiled = current.revision
+
+    def _number(self, ref: RuleRef, digest: str) -> int:
+        """The rule's number; those once asked for are known while the state store is away."""
+        key = (ref, digest)
+        if key not in self._numbers:
+            self._numbers[key] = self._state.rule_numbers.assign(ref, digest)
+        return self._numbers[key]
+
+    def inventory_changed(self) -> None:
+        """Compile at the next step although the policy is the same."""
+        self._inventory_changed.set()
+
+    def note_enforcement(self, enforcement: Enforcement) -> None:
+        """Keep what the enforcer says of a workload; account for it when it is news."""
+        self._state.enforcements.save(enforcement)
+        news = (enforcement.digest, enforcement.state)
+        if self._seen.get(enforcement.workload) == news:
+            return
+        self._seen[enforcement.workload] = news
+        failed = enforcement.state in (EnforcementState.FAILED, EnforcementState.PARTIAL)
+        metrics.RULESETS_APPLIED.labels(result="failed" if failed else "applied").inc()
+        self._account(
+            AuditEvent(
+                at=self._clock(),
+                actor="enforcer",
+                action=EventAction.RULESET_FAILED if failed else EventAction.RULESET_APPLIED,
+                target=self._name(enforcement.workload),
+                outcome="failure" if failed else "success",
+                detail={
+                    "digest": enforcement.digest,
+                    "state": enforcement.state.value,
+                    "reason": enforcement.reason,
+                    "revision": self._policy.current.revision,
+                },
+            )
+        )
+
+    def note_drift(self, drift: Drift) -> None:
+        """A drift is an audit event and a finding."""
+        name = self._name(drift.workload)
+        sentence = f"rules of {name} were changed behind our back and put back after {drift.open_seconds:.1f} s"
+        metrics.DRIFT_REPAIRED.inc()
+        self._account(
+            AuditEvent(
+                at=drift.repaired,
+                actor="enforcer",
+                action=EventAction.DRIFT_REPAIRED,
+                target=name,
+                detail={"what": drift.what, "open_seconds": round(drift.open_seconds, 3)},
+            )
+        )
+        key = f"drift:{drift.workload}"
+        self._state.findings.record(
+            Finding(
+                id=f"{key}:{drift.found.timestamp():.6f}",
+                key=key,
+                kind=FindingKind.DRIFT,
+                severity=Severity.HIGH,
+                sentence=f"{sentence}: {drift.what}",
+                workload=drift.workload,
+                workload_name=name,
+                technique="T1562.004",
+                first_seen=drift.found,
+                last_seen=drift.repaired,
+            )
+        )
+
+    def _name(self, workload_id: str) -> str:
+        return next((item.name for item in self._workloads() if item.id == workload_id), workload_id)

@@ -1,0 +1,89 @@
+"""Reports and retention: the work behind the jobs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from audit.reader import AuditReader
+from audit.report.catalogue import make_report
+from audit.report.files import write
+from ringfence.clock import Clock
+from ringfence.errors import RingfenceError, StoreUnavailable
+from ringfence.log import logger
+from ringfence.model.event import AuditEvent, EventAction
+from ringfence.store.flows import FlowStore
+from ringfence.store.state import ReportRecord, State
+
+PATIENCE = timedelta(hours=1)
+"""How long an ordered report waits for a store that is away."""
+
+
+class Reporting:
+    """Implements `ringfence.jobs.Work`."""
+
+    def __init__(
+        self,
+        *,
+        state: State,
+        flows: FlowStore,
+        audit: AuditReader,
+        folder: Path,
+        retention: timedelta,
+        account: Callable[[AuditEvent], None],
+        clock: Clock,
+    ) -> None:
+        self._state = state
+        self._flows = flows
+        self._audit = audit
+        self._folder = folder
+        self._retention = retention
+        self._account = account
+        self._clock = clock
+        self._one_at_a_time = threading.Lock()
+        self._log = logger("reporting")
+
+    def make_report(self, report_id: str) -> None:
+        with self._one_at_a_time:
+            record = self._state.reports.get(report_id)
+            if record is None or record.state != "running":
+                return
+            try:
+                document = make_report(
+                    record.kind, record.parameters, self._flows, self._state, self._audit, self._clock
+                )
+                files = write(document, self._folder / record.id)
+            except StoreUnavailable as error:
+                self._later(record, error)
+                return
+            except RingfenceError as error:
+                self._state.reports.save(replace(record, state="failed", error=str(error)))
+                return
+            except Exception:
+                self._state.reports.save(replace(record, state="failed", error="an internal error; see the log"))
+                raise
+            done = replace(record, state="done", title=document.title, digest=document.digest, files=files)
+            self._state.reports.save(done)
+
+    def _later(self, record: ReportRecord, error: StoreUnavailable) -> None:
+        """The order stands and is tried again from the list of what is pending; not for ever."""
+        self._log.warning("report waits for a store", report=record.id, error=str(error))
+        if self._clock() - record.created > PATIENCE:
+            self._state.reports.save(replace(record, state="failed", error=str(error)))
+
+    def apply_retention(self) -> None:
+        before = self._clock() - self._retention
+        deleted = self._flows.prune(before)
+        if deleted:
+            detail = {"deleted": deleted, "before": before.isoformat()}
+            self._account(
+                AuditEvent(
+                    at=self._clock(), actor="retention", action=EventAction.RETENTION, target="flows", detail=detail
+                )
+            )
+
+    def pending_reports(self) -> tuple[str, ...]:
+        return tuple(record.id for record in self._state.reports.list() if record.state == "running")

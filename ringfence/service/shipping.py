@@ -1,0 +1,130 @@
+"""A batch's way from the spool: judged, stored, turned into findings, answered, shown; then acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from policy_engine.judge import Judge
+from ringfence import metrics
+from ringfence.errors import StoreUnavailable
+from ringfence.log import logger
+from ringfence.model.event import AuditEvent, EventAction
+from ringfence.model.flow import FlowBatch
+from ringfence.service.feed import Feed
+from ringfence.service.policy import PolicyInForce
+from ringfence.service.violations import Violations
+from ringfence.store.flows import FlowWriter
+from ringfence.store.state import Findings
+
+
+class Source(Protocol):
+    """A queue of batches that keeps each until it is acknowledged."""
+
+    def peek(self) -> FlowBatch | None: ...
+
+    def ack(self, batch_id: str) -> None: ...
+
+
+class Shipping:
+    """Takes batches from the sources in turn. Nothing is acknowledged before the store has it."""
+
+    def __init__(
+        self,
+        *,
+        sources: Sequence[Source],
+        policy: PolicyInForce,
+        flows: FlowWriter,
+        findings: Findings,
+        respond: Callable[[pa.Table], None],
+        account: Callable[[AuditEvent], None],
+        feed: Feed,
+        violations: Violations | None = None,
+    ) -> None:
+        self._sources = sources
+        self._policy = policy
+        self._flows = flows
+        self._findings = findings
+        self._respond = respond
+        self._account = account
+        self._feed = feed
+        self._violations = violations or Violations()
+        self._begun: set[Source] = set()
+        self._answered: dict[Source, str] = {}
+        self._unfollowed: set[str] = set()
+        self._failures = 0
+        self._log = logger("shipping")
+
+    @property
+    def store_away(self) -> bool:
+        """Whether the last attempt to store failed: batches are waiting."""
+        return self._failures > 0
+
+    def step(self) -> bool:
+        """Ship one batch of each source; True when there may be more."""
+        try:
+            moved = [self._ship(source) for source in self._sources]
+        except StoreUnavailable as error:
+            self._note_failure(error)
+            return False
+        self._failures = 0
+        return any(moved)
+
+    def _ship(self, source: Source) -> bool:
+        batch = source.peek()
+        if batch is None:
+            return False
+        judge = self._policy.current.judge
+        flows = judge.stage(batch.flows)
+        first = source not in self._begun
+        if batch.id != self._answered.get(source):
+            # Before the store has it: a scanner is contained also while the store is away.
+            self._respond(flows)
+            self._answered[source] = batch.id
+        stored = self._flows.append(FlowBatch(id=batch.id, host=batch.host, flows=flows, gaps=batch.gaps))
+        metrics.FLOWS_STORED.inc(flows.num_rows if stored else 0)
+        if stored:
+            self._unfollowed.add(batch.id)
+        elif first:
+            # Only a killed process leaves a stored batch behind: whether its findings were kept, nobody knows.
+            self._violations.forget(flows.column("flow_id").to_pylist())
+            self._unfollowed.add(batch.id)
+        self._begun.add(source)
+        if batch.id in self._unfollowed:
+            self._follow(batch, flows, judge)
+            self._unfollowed.discard(batch.id)
+        source.ack(batch.id)
+        return True
+
+    def _follow(self, batch: FlowBatch, flows: pa.Table, judge: Judge) -> None:
+        findings, flow_ids = self._violations.find(judge, flows)
+        for finding in findings:
+            kept, new = self._findings.record(finding)
+            if new:
+                metrics.FINDINGS.labels(severity=kept.severity.value).inc()
+                self._feed.publish("finding", {"id": kept.id, "sentence": kept.sentence, "severity": kept.severity})
+        self._violations.note(flow_ids)
+        for gap in batch.gaps:
+            self._account(
+                AuditEvent(
+                    at=gap.ended,
+                    actor="collector",
+                    action=EventAction.GAP_RECORDED,
+                    target=gap.host,
+                    detail={"cause": gap.cause.value, "lost": gap.lost, "started": gap.started.isoformat()},
+                )
+            )
+            self._feed.publish("gap", {"id": gap.id, "cause": gap.cause.value, "lost": gap.lost})
+        if self._feed.watched and flows.num_rows:
+            self._feed.publish("flows", {"rows": _rows(flows)})
+
+    def _note_failure(self, error: StoreUnavailable) -> None:
+        self._failures += 1
+        if self._failures in (1, 10, 100):
+            self._log.warning("store is away, flows wait in the spool", attempt=self._failures, error=str(error))
+
+
+def _rows(table: pa.Table, limit: int = 500) -> list[dict[str, Any]]:
+    return list(table.slice(0, limit).to_pylist())

@@ -1,0 +1,175 @@
+"""The half of the service that faces the kernel: collector and enforcer, and what flows between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from collector.host import Collector
+from enforcer.kernel import SystemKernel
+from enforcer.reconcile import Enforcer
+from policy_engine.selector import SelectorInvalid, compile_selector
+from ringfence import metrics
+from ringfence.clock import utc_now
+from ringfence.config import Config
+from ringfence.errors import ConfigError
+from ringfence.model.enforcement import Drift, Enforcement
+from ringfence.model.policy import Selector
+from ringfence.model.quarantine import Quarantine
+from ringfence.model.workload import Workload
+from ringfence.service.accounting import Accounting
+from ringfence.service.containment import Containment
+from ringfence.service.enforcing import Enforcing
+from ringfence.service.feed import Feed
+from ringfence.service.imports import imports_of
+from ringfence.service.lifecycle import Part
+from ringfence.service.loop import Loop
+from ringfence.service.policy import PolicyInForce
+from ringfence.service.responding import Responding
+from ringfence.service.shipping import Shipping
+from ringfence.service.violations import Violations
+from ringfence.store.flows import FlowStore
+from ringfence.store.state import HostStatus, State
+
+
+class Watch:
+    """Builds and connects the parts that watch and enforce on this kernel."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        state: State,
+        flows: FlowStore,
+        policy: PolicyInForce,
+        accounting: Accounting,
+        feed: Feed,
+    ) -> None:
+        self._config = config
+        self._state = state
+        self._feed = feed
+        self._policy = policy
+        self.enforcer = Enforcer(
+            config.enforce, host=config.host, clock=utc_now, kernel=SystemKernel(config.enforce), report=self._reported
+        )
+        open_flows = flows.open_flows(config.host)
+        self.collector = Collector(
+            config,
+            host=config.host,
+            data_dir=config.general.data_dir,
+            clock=utc_now,
+            rule_names=state.rule_numbers.lookup,
+            slots=self.enforcer.slots,
+            on_workloads=self._workloads_changed,
+            resume=open_flows,
+        )
+        self._enforcing = Enforcing(
+            policy=policy,
+            state=state,
+            sink=self.enforcer,
+            workloads=self.collector.workloads,
+            account=accounting.account,
+            clock=utc_now,
+        )
+        self._containment = Containment(
+            quarantines=state.quarantines,
+            isolator=self.enforcer,
+            hosts=self._hosts,
+            find=self._find,
+            account=accounting.account,
+            changed=self._quarantine_changed,
+            clock=utc_now,
+        )
+        self.containment_loop = Loop("containment", self._containment.step, seconds=1.0)
+        self.enforcing_loop = Loop("enforcing", self._enforcing.step, seconds=1.0)
+        responding = Responding(
+            policy=policy,
+            quarantines=state.quarantines,
+            find=self._find,
+            account=accounting.account,
+            wake=self.containment_loop.wake,
+            clock=utc_now,
+            protected=_protected(config),
+        )
+        self._shipping = Shipping(
+            sources=(self.collector.spool, imports_of(config)),
+            policy=policy,
+            flows=flows,
+            findings=state.findings,
+            respond=responding.observe,
+            account=accounting.account,
+            feed=feed,
+            violations=Violations(open_flows.column("flow_id").to_pylist()),
+        )
+        self._shipping_loop = Loop("shipping", self._shipping.step, seconds=0.2)
+        self._heartbeat_loop = Loop("heartbeat", self._heartbeat, seconds=2.0)
+
+    def parts(self) -> list[Part]:
+        """In the order of starting: quarantines are restored before anything else is enforced."""
+        loops = (self.enforcing_loop, self.containment_loop, self._shipping_loop, self._heartbeat_loop)
+        return [
+            Part(name="restore", start=self._restore),
+            Part(name="enforcer", start=self.enforcer.start, stop=self.enforcer.stop),
+            *(Part(name=loop.name, start=loop.start, stop=loop.stop) for loop in loops),
+            Part(name="collector", start=self.collector.start, stop=self.collector.stop),
+        ]
+
+    def limits(self) -> tuple[str, ...]:
+        """What this process cannot do on this host, in words; empty when all works."""
+        return tuple(self.collector.status().get("limits", ()))
+
+    def _restore(self) -> None:
+        self.enforcer.restore(self._state.quarantines.active())
+
+    def _workloads_changed(self, workloads: Sequence[Workload]) -> None:
+        # Rules first: a container that just started must not wait for the state store.
+        self._enforcing.inventory_changed()
+        self.enforcing_loop.wake()
+        self._state.workloads.save(workloads)
+
+    def _find(self, workload_id: str) -> Workload | None:
+        return next((item for item in self.collector.workloads() if item.id == workload_id), None)
+
+    def _hosts(self) -> set[str]:
+        return {self._config.host} | {item.host for item in self.collector.workloads()}
+
+    def _reported(self, item: Enforcement | Drift | Quarantine) -> None:
+        if isinstance(item, Enforcement):
+            self._enforcing.note_enforcement(item)
+            self._feed.publish("enforcement", {"workload": item.workload, "state": item.state.value})
+        elif isinstance(item, Drift):
+            self._enforcing.note_drift(item)
+        else:
+            self._state.quarantines.save(item)
+            self._quarantine_changed(item)
+
+    def _quarantine_changed(self, quarantine: Quarantine) -> None:
+        self._feed.publish(
+            "quarantine",
+            {"id": quarantine.id, "workload": quarantine.workload, "state": quarantine.state.value},
+        )
+
+    def _heartbeat(self) -> None:
+        facts: dict[str, Any] = dict(self.collector.status())
+        facts["store_away"] = self._shipping.store_away
+        facts["revision"] = self._policy.current.revision
+        facts["enforced_revision"] = self._enforcing.in_force
+        self._state.hosts.report(HostStatus(host=self._config.host, at=utc_now(), facts=facts))
+        self._count_quarantines(self._state.quarantines.active())
+
+    def _count_quarantines(self, active: Sequence[Quarantine]) -> None:
+        metrics.QUARANTINES.clear()
+        for quarantine in active:
+            metrics.QUARANTINES.labels(state=quarantine.state.value).inc()
+
+
+def _protected(config: Config) -> Selector | None:
+    """The workloads that no automation may touch, whatever a policy says."""
+    text = config.enforce.protected.strip()
+    if not text:
+        return None
+    try:
+        compile_selector(text)
+    except SelectorInvalid as error:
+        raise ConfigError(f"enforce.protected: {error}", hint=error.hint) from error
+    return Selector(text=text)

@@ -1,0 +1,70 @@
+"""Quarantines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from ringfence.model.quarantine import Quarantine, QuarantineState
+from ringfence.store.database.connection import Database, put
+from ringfence.store.database.encoding import decode_access, decode_proof, encode_access, encode_proof
+from ringfence.store.database.tables import QUARANTINES as TABLE
+
+_NEWEST_FIRST = sa.select(TABLE).order_by(TABLE.c.created.desc(), TABLE.c.id)
+
+
+class QuarantineTable:
+    """`Quarantines`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, quarantine: Quarantine) -> None:
+        with self._database.writing() as connection:
+            put(connection, TABLE, _row(quarantine))
+
+    def get(self, quarantine_id: str) -> Quarantine | None:
+        found = self._select(_NEWEST_FIRST.where(TABLE.c.id == quarantine_id))
+        return found[0] if found else None
+
+    def active(self) -> tuple[Quarantine, ...]:
+        return self._select(_NEWEST_FIRST.where(TABLE.c.state != QuarantineState.RELEASED.value))
+
+    def list(self, *, limit: int = 200) -> tuple[Quarantine, ...]:
+        return self._select(_NEWEST_FIRST.limit(limit))
+
+    def _select(self, statement: sa.Select[Any]) -> tuple[Quarantine, ...]:
+        with self._database.reading() as connection:
+            return tuple(_quarantine(row) for row in connection.execute(statement).mappings())
+
+
+def _row(item: Quarantine) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "workload": item.workload,
+        "workload_name": item.workload_name,
+        "host": item.host,
+        "state": item.state.value,
+        "reason": item.reason,
+        "author": item.author,
+        "created": item.created,
+        "expires": item.expires,
+        "access": encode_access(item.access),
+        "proof": encode_proof(item.proof),
+        "released": item.released,
+        "released_by": item.released_by,
+        "connections_cut": item.connections_cut,
+        "finding": item.finding,
+    }
+
+
+def _quarantine(row: Any) -> Quarantine:
+    return Quarantine(
+        **{
+            **row,
+            "state": QuarantineState(row["state"]),
+            "access": decode_access(row["access"]),
+            "proof": decode_proof(row["proof"]),
+        }
+    )

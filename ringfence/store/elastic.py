@@ -1,0 +1,270 @@
+"""The flow store on Elasticsearch: any number of servers write and read.
+
+Open flows stand in an index whose documents are replaced, final ones in a data stream. There are no transactions, so
+the steps of a batch are ordered such that repeating all of them after a crash gives the same as doing them once; the
+batch's id is written last.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from ringfence.clock import Clock, utc_now
+from ringfence.model.flow import BY_NAME, ColumnType, FlowBatch
+from ringfence.model.gap import Gap
+from ringfence.store.elastic_cluster import PAGE, Cluster
+from ringfence.store.elastic_documents import (
+    LAST_SEEN_US,
+    STARTED_US,
+    documents,
+    gap_document,
+    gap_of,
+    label_set_field,
+    row_of,
+    table_of,
+    time_text,
+)
+from ringfence.store.elastic_retention import forget_batches, prune_flows
+from ringfence.store.filter.elastic import to_query
+from ringfence.store.flows import FlowPage, FlowQuery
+from ringfence.store.rows import (
+    COUNTS,
+    EPOCH,
+    bucket_starts,
+    conform,
+    decode_cursor,
+    encode_cursor,
+    final_rows,
+    grouping,
+    histogram_table,
+    summary_schema,
+)
+
+BATCH_MEMORY = timedelta(days=1)
+TIDY_EVERY = 1000
+GROUP_PAGE = 2_000
+
+_NEWEST_FIRST = [
+    {"event.start": {"order": "desc", "format": "strict_date_optional_time_nanos"}},
+    {"flow.id": {"order": "asc"}},
+]
+_DENIED = {"term": {"verdict.enforced": "denied"}}
+_STAGED = {"bool": {"filter": [{"term": {"verdict.staged": "denied"}}], "must_not": [_DENIED]}}
+_ALLOWED = {"bool": {"filter": [{"term": {"verdict.enforced": "allowed"}}], "must_not": [_STAGED]}}
+_CLASSES = {name: {"filter": query} for name, query in zip(COUNTS, (_ALLOWED, _DENIED, _STAGED), strict=False)}
+
+
+class ElasticFlowStore:
+    """A `FlowStore`. A batch that failed halfway may show in part until it is sent again, never twice.
+
+    Raises:
+        StoreUnavailable: the server does not answer or refuses; also from every method.
+    """
+
+    def __init__(self, url: str, *, ca: str = "", prefix: str = "ringfence", clock: Clock = utc_now) -> None:
+        self._cluster = Cluster(url, ca=ca, prefix=prefix)
+        self._clock = clock
+        self._appended = itertools.count(1)
+        try:
+            self._cluster.prepare()
+        except BaseException:
+            self._cluster.close()
+            raise
+
+    def append(self, batch: FlowBatch) -> bool:
+        """See `FlowWriter.append`; rows of another shape raise ValueError, and nothing of the batch is stored."""
+        cluster, flows = self._cluster, conform(batch.flows)
+        if cluster.has(cluster.batches, batch.id):
+            return False
+        cluster.write(self._operations(flows, batch.gaps))
+        cluster.refresh(cluster.final, cluster.open, cluster.gaps)
+        now = self._clock()
+        first = cluster.create(cluster.batches, batch.id, {"host": batch.host, "stored": time_text(now)})
+        if next(self._appended) % TIDY_EVERY == 0:
+            forget_batches(cluster, now - BATCH_MEMORY)
+        return first
+
+    def _operations(self, flows: pa.Table, gaps: tuple[Gap, ...]) -> Iterator[tuple[str, str, str, bytes | None]]:
+        """Final rows first: between the steps a flow is rather there twice than not at all, and unseen until both."""
+        cluster = self._cluster
+        opened, final = final_rows(flows)
+        done = self._already_final(flows["flow_id"].to_pylist())
+        for flow_id, document in documents(final):
+            if flow_id not in done:
+                yield "create", cluster.final, flow_id, document
+        for flow_id in itertools.chain(final["flow_id"].to_pylist(), done):
+            yield "delete", cluster.open, flow_id, None
+        for flow_id, document in documents(opened):
+            if flow_id not in done:
+                yield "index", cluster.open, flow_id, document
+        for gap in gaps:
+            yield "index", cluster.gaps, gap.id, gap_document(gap)
+
+    def _already_final(self, flow_ids: list[str]) -> set[str]:
+        """A data stream refuses an id twice only within one of its indices; this looks through all of them."""
+        found: set[str] = set()
+        for start in range(0, len(flow_ids), PAGE):
+            query = {"terms": {"flow.id": flow_ids[start : start + PAGE]}}
+            answer = self._cluster.search(
+                self._cluster.final, query=query, size=2 * PAGE, source=False, track_total_hits=False
+            )
+            found |= {hit["_id"] for hit in answer["hits"]["hits"]}
+        return found
+
+    def open_flows(self, host: str) -> pa.Table:
+        query = {"term": {"host.name": host}}
+        hits = self._cluster.every(self._cluster.open, query, sort=[{"flow.id": "asc"}])
+        return table_of([row_of(hit["_source"]) for hit in hits])
+
+    def prune(self, before: datetime) -> int:
+        return prune_flows(self._cluster, before)
+
+    def search(self, query: FlowQuery, *, limit: int = 100, cursor: str | None = None) -> FlowPage:
+        rows: list[dict[str, Any]] = []
+        total, after = None, _after(cursor)
+        while total is None or (len(rows) <= limit and after):
+            size = min(limit + 1 - len(rows), PAGE)
+            found = self._cluster.search(
+                self._cluster.flows,
+                query=_query(query),
+                sort=_NEWEST_FIRST,
+                size=size,
+                track_total_hits=total is None,
+                **after,
+            )
+            total = found["hits"]["total"]["value"] if total is None else total
+            hits = found["hits"]["hits"]
+            rows += [row_of(hit["_source"]) for hit in hits]
+            after = {"search_after": hits[-1]["sort"]} if len(hits) == size else {}
+        last = rows[limit - 1] if len(rows) > limit > 0 else None
+        return FlowPage(
+            rows=tuple(rows[:limit]),
+            cursor=encode_cursor(last["started"], last["flow_id"]) if last else None,
+            total=total,
+        )
+
+    def get(self, flow_id: str) -> dict[str, Any] | None:
+        hits = self._cluster.search(self._cluster.flows, query={"term": {"flow.id": flow_id}}, size=1)["hits"]["hits"]
+        return row_of(hits[0]["_source"]) if hits else None
+
+    def summarize(self, query: FlowQuery, by: tuple[str, ...], *, limit: int = 10_000) -> pa.Table:
+        """See `FlowReader.summarize`. Every group is fetched, then sorted: that is the only exact way."""
+        columns = [BY_NAME[name] for name in grouping(by)]
+        fields = [label_set_field(item) if item.type is ColumnType.LABELS else item.ecs for item in columns]
+        sources = [
+            {name: {"terms": {"field": field, "missing_bucket": True}}} for name, field in zip(by, fields, strict=True)
+        ]
+        rows: list[dict[str, Any]] = []
+        after: dict[str, Any] = {}
+        while True:
+            composite = {"size": GROUP_PAGE, "sources": sources, **after}
+            found = self._cluster.search(
+                self._cluster.flows,
+                query=_query(query),
+                size=0,
+                track_total_hits=False,
+                aggs={"groups": {"composite": composite, "aggs": _FIGURES}},
+            )["aggregations"]["groups"]
+            rows += [_group(bucket, by) for bucket in found["buckets"]]
+            if "after_key" not in found:
+                break
+            after = {"after": found["after_key"]}
+        rows.sort(key=lambda row: (-row["flows"], row["example"]))
+        return pa.Table.from_pylist(rows[:limit], summary_schema(by))
+
+    def histogram(self, query: FlowQuery, *, bucket_seconds: int) -> pa.Table:
+        starts = bucket_starts(query.start, query.end, bucket_seconds)
+        before = {"range": {"event.start": {"lt": time_text(query.start)}}}
+        within = {
+            "date_histogram": {"field": "event.start", "fixed_interval": f"{bucket_seconds}s", "min_doc_count": 1}
+        }
+        found = self._cluster.search(
+            self._cluster.flows,
+            query=_query(query),
+            size=0,
+            track_total_hits=False,
+            aggs={
+                "earlier": {"filter": before, "aggs": _CLASSES},
+                "within": {
+                    "filter": {"bool": {"must_not": [before]}},
+                    "aggs": {"buckets": {**within, "aggs": _CLASSES}},
+                },
+            },
+        )["aggregations"]
+        counts = {
+            EPOCH + timedelta(milliseconds=bucket["key"]): _classes(bucket)
+            for bucket in found["within"]["buckets"]["buckets"]
+        }
+        if starts:
+            first = counts.setdefault(starts[0], dict.fromkeys(COUNTS, 0))
+            for name, count in _classes(found["earlier"]).items():
+                first[name] += count
+        return histogram_table(starts, counts)
+
+    def gaps(self, start: datetime, end: datetime) -> tuple[Gap, ...]:
+        overlap = [{"range": {"started": {"lt": time_text(end)}}}, {"range": {"ended": {"gte": time_text(start)}}}]
+        hits = self._cluster.search(
+            self._cluster.gaps, query={"bool": {"filter": overlap}}, size=2 * PAGE, sort=[{"started": "asc"}]
+        )["hits"]["hits"]
+        found = [gap_of(hit["_id"], hit["_source"]) for hit in hits]
+        return tuple(sorted(found, key=lambda gap: (gap.started, gap.id)))
+
+    def close(self) -> None:
+        self._cluster.close()
+
+
+_FIGURES: dict[str, Any] = {
+    "denied": {"filter": _DENIED},
+    "staged_denied": {"filter": _STAGED},
+    "packets": {"sum": {"field": "network.packets"}},
+    "bytes": {"sum": {"field": "network.bytes"}},
+    "first_seen": {"min": {"field": STARTED_US}},
+    "last_seen": {"max": {"field": LAST_SEEN_US}},
+    "example": {"top_hits": {"size": 1, "sort": [{"flow.id": "asc"}], "_source": False}},
+}
+
+
+def _query(query: FlowQuery) -> dict[str, Any]:
+    window = [
+        {"range": {"event.start": {"lt": time_text(query.end)}}},
+        {"range": {"@timestamp": {"gte": time_text(query.start)}}},
+    ]
+    return {"bool": {"filter": [*window, to_query(query.filter)]}}
+
+
+def _after(cursor: str | None) -> dict[str, Any]:
+    if cursor is None:
+        return {}
+    micros, flow_id = decode_cursor(cursor)
+    return {"search_after": [time_text(EPOCH + timedelta(microseconds=micros)), flow_id]}
+
+
+def _group(bucket: dict[str, Any], by: tuple[str, ...]) -> dict[str, Any]:
+    keys = {
+        name: value.split("\n") if BY_NAME[name].type is ColumnType.LABELS and value else value
+        for name, value in bucket["key"].items()
+    }
+    keys = {
+        name: [] if value == "" and BY_NAME[name].type is ColumnType.LABELS else value for name, value in keys.items()
+    }
+    times = {name: EPOCH + timedelta(microseconds=bucket[name]["value"]) for name in ("first_seen", "last_seen")}
+    return {
+        **keys,
+        "flows": bucket["doc_count"],
+        "denied": bucket["denied"]["doc_count"],
+        "staged_denied": bucket["staged_denied"]["doc_count"],
+        "packets": int(bucket["packets"]["value"]),
+        "bytes": int(bucket["bytes"]["value"]),
+        **times,
+        "example": bucket["example"]["hits"]["hits"][0]["_id"],
+    }
+
+
+def _classes(bucket: dict[str, Any]) -> dict[str, int]:
+    known = {name: int(bucket[name]["doc_count"]) for name in _CLASSES}
+    return known | {"unknown": bucket["doc_count"] - sum(known.values())}

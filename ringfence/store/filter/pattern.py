@@ -1,0 +1,45 @@
+"""Text patterns: `*` stands for any characters, a backslash makes the next character literal."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+_PART = re.compile(r"\\(.)|(\*)|([^\\*]+)|(\\)$", re.DOTALL)
+
+
+def _parts(pattern: str) -> list[tuple[bool, str]]:
+    """Pairs of (is a wildcard, literal text)."""
+    return [
+        (bool(star), "" if star else escaped or plain or tail) for escaped, star, plain, tail in _PART.findall(pattern)
+    ]
+
+
+def quote(text: str) -> str:
+    """The pattern that matches exactly this text."""
+    return re.sub(r"([\\*])", r"\\\1", text)
+
+
+def has_wildcard(pattern: str) -> bool:
+    return any(star for star, _ in _parts(pattern))
+
+
+def literal(pattern: str) -> str:
+    """The text of a pattern, with wildcards as they stand."""
+    return "".join("*" if star else text for star, text in _parts(pattern))
+
+
+def like(pattern: str) -> str:
+    """For SQL's LIKE with a backslash as the escape character."""
+    return "".join("%" if star else re.sub(r"([\\%_])", r"\\\1", text) for star, text in _parts(pattern))
+
+
+def wildcard(pattern: str) -> str:
+    """For Elasticsearch's wildcard query, where `?` is special as well."""
+    return "".join("*" if star else re.sub(r"([\\*?])", r"\\\1", text) for star, text in _parts(pattern))
+
+
+@lru_cache(maxsize=1024)
+def compiled(pattern: str) -> re.Pattern[str]:
+    """For `fullmatch`."""
+    return re.compile("".join(".*" if star else re.escape(text) for star, text in _parts(pattern)), re.DOTALL)

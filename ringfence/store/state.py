@@ -1,0 +1,184 @@
+"""The state store's protocols: everything that is not a flow, kept in SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from ringfence.model.enforcement import Enforcement
+from ringfence.model.finding import Finding, FindingState
+from ringfence.model.quarantine import Quarantine
+from ringfence.model.verdict import RuleRef
+from ringfence.model.workload import Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRevision:
+    """One applied policy text. Revision 0 is the empty policy and always exists."""
+
+    revision: int
+    text: str
+    author: str
+    reason: str
+    applied: datetime
+
+
+class PolicyHistory(Protocol):
+    def current(self) -> PolicyRevision: ...
+
+    def get(self, revision: int) -> PolicyRevision | None: ...
+
+    def list(self, *, limit: int = 100) -> tuple[PolicyRevision, ...]:
+        """Newest first."""
+
+    def apply(
+        self, *, text: str, author: str, reason: str, at: datetime, expected: int | None = None
+    ) -> PolicyRevision:
+        """Append a revision; raises `Conflict` when `expected` is given and is not the current revision."""
+
+
+class RuleNumbers(Protocol):
+    """Stable small numbers for rules: the same rule with the same content always has the same number."""
+
+    def assign(self, ref: RuleRef, digest: str) -> int: ...
+
+    def lookup(self, number: int) -> RuleRef | None: ...
+
+
+class Quarantines(Protocol):
+    def save(self, quarantine: Quarantine) -> None:
+        """Insert or replace by id."""
+
+    def get(self, quarantine_id: str) -> Quarantine | None: ...
+
+    def active(self) -> tuple[Quarantine, ...]: ...
+
+    def list(self, *, limit: int = 200) -> tuple[Quarantine, ...]:
+        """Newest first, released ones included."""
+
+
+class Findings(Protocol):
+    def record(self, finding: Finding) -> tuple[Finding, bool]:
+        """Merge with the open finding of the same key (sum of counts, latest `last_seen`); True when it is new."""
+
+    def get(self, finding_id: str) -> Finding | None: ...
+
+    def list(self, *, state: FindingState | None = None, limit: int = 200, offset: int = 0) -> tuple[Finding, ...]:
+        """Most severe first, then latest first."""
+
+    def counts(self) -> Mapping[str, int]:
+        """Open findings per severity."""
+
+    def update(self, finding: Finding) -> None: ...
+
+
+class Workloads(Protocol):
+    def save(self, workloads: Iterable[Workload]) -> None:
+        """Insert or replace by (id, started)."""
+
+    def current(self) -> tuple[Workload, ...]: ...
+
+    def get(self, workload_id: str) -> Workload | None:
+        """Its latest run."""
+
+    def seen(self, start: datetime, end: datetime) -> tuple[Workload, ...]:
+        """Every run that overlaps [start, end)."""
+
+
+class Role(StrEnum):
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """`session_epoch` rises when a password changes or a user logs out everywhere: older sessions end."""
+
+    name: str
+    role: Role
+    password_hash: str
+    session_epoch: int = 0
+    disabled: bool = False
+
+
+class Users(Protocol):
+    def save(self, user: User) -> None: ...
+
+    def get(self, name: str) -> User | None: ...
+
+    def list(self) -> tuple[User, ...]: ...
+
+    def add_token(self, *, digest: str, purpose: str, subject: str, expires: datetime) -> None:
+        """Keep the SHA-256 of a one-time login or an API token."""
+
+    def take_token(self, *, digest: str, purpose: str, now: datetime, consume: bool) -> str | None:
+        """The subject when the token is valid; a consumed token works once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRecord:
+    """A report that was made: `digest` is the SHA-256 of what it was computed from, `files` maps format to path."""
+
+    id: str
+    kind: str
+    title: str
+    created: datetime
+    author: str
+    parameters: Mapping[str, Any]
+    digest: str
+    files: Mapping[str, str]
+    state: str = "done"
+    error: str = ""
+
+
+class Reports(Protocol):
+    def save(self, report: ReportRecord) -> None: ...
+
+    def get(self, report_id: str) -> ReportRecord | None: ...
+
+    def list(self, *, limit: int = 200) -> tuple[ReportRecord, ...]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostStatus:
+    """What a host last said of itself; `facts` are plain figures (events, drops, lag, spool bytes, versions)."""
+
+    host: str
+    at: datetime
+    facts: Mapping[str, Any]
+
+
+class Hosts(Protocol):
+    def report(self, status: HostStatus) -> None: ...
+
+    def list(self) -> tuple[HostStatus, ...]: ...
+
+
+class Enforcements(Protocol):
+    def save(self, enforcement: Enforcement) -> None:
+        """Insert or replace by workload."""
+
+    def get(self, workload: str) -> Enforcement | None: ...
+
+    def list(self) -> tuple[Enforcement, ...]: ...
+
+
+class State(Protocol):
+    """All repositories over one database."""
+
+    policies: PolicyHistory
+    rule_numbers: RuleNumbers
+    quarantines: Quarantines
+    findings: Findings
+    workloads: Workloads
+    users: Users
+    reports: Reports
+    hosts: Hosts
+    enforcements: Enforcements
+
+    def close(self) -> None: ...

@@ -1,0 +1,238 @@
+"""The composition root: builds the parts from the configuration and connects them. The only place that knows all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from audit.log import AuditLog
+from audit.reader import AuditReader
+from ringfence import __version__
+from ringfence.clock import utc_now
+from ringfence.config import Config
+from ringfence.doctor import examine
+from ringfence.jobs import MEMORY, REPORT_JOB, EmbeddedJobs, create_celery
+from ringfence.log import logger
+from ringfence.model.event import AuditEvent
+from ringfence.service.accounting import Accounting
+from ringfence.service.feed import Feed
+from ringfence.service.lifecycle import Lifecycle, Part
+from ringfence.service.lock import DataLock
+from ringfence.service.loop import Loop
+from ringfence.service.orders import Orders
+from ringfence.service.policy import PolicyInForce
+from ringfence.service.reporting import Reporting
+from ringfence.service.watch import Watch
+from ringfence.store.flows import FlowStore
+from ringfence.store.open import open_flow_store, open_state_store
+from ringfence.store.state import State
+from web.app import create_app
+from web.serve import serve
+from web.services import Services
+
+EXAMINE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """What one process does."""
+
+    watch: bool
+    web: bool
+    jobs: bool
+
+
+UP = Roles(watch=True, web=True, jobs=True)
+AGENT = Roles(watch=True, web=False, jobs=False)
+SERVER = Roles(watch=False, web=True, jobs=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """A built process: `lifecycle` runs it, `limits` says what it cannot do here."""
+
+    lifecycle: Lifecycle
+    state: State
+    limits: Callable[[], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """What is kept, opened."""
+
+    state: State
+    flows: FlowStore
+    audit: AuditLog
+
+    def close(self) -> None:
+        self.flows.close()
+        self.state.close()
+        self.audit.close()
+
+
+def build(config: Config, roles: Roles) -> Instance:
+    """Open the stores and connect everything; nothing runs before `lifecycle.start()`.
+
+    Raises:
+        RingfenceError: a store cannot be opened, the data folder is taken, a setting is impossible.
+    """
+    with ExitStack() as opened:
+        lock = DataLock(config.general.data_dir)
+        opened.callback(lock.release)
+        stores = _open_stores(config, opened)
+        instance = _connect(config, roles, lock, stores)
+        opened.pop_all()
+    return instance
+
+
+def _open_stores(config: Config, opened: ExitStack) -> Stores:
+    """Each is closed by `opened` when a later one cannot be opened."""
+    state = open_state_store(config)
+    opened.callback(state.close)
+    flows = open_flow_store(config)
+    opened.callback(flows.close)
+    audit = AuditLog(config.general.data_dir / "audit", utc_now)
+    opened.callback(audit.close)
+    return Stores(state=state, flows=flows, audit=audit)
+
+
+def _connect(config: Config, roles: Roles, lock: DataLock, stores: Stores) -> Instance:
+    feed = Feed()
+    policy = PolicyInForce(stores.state.policies)
+    accounting = Accounting(stores.audit)
+    reporting = _reporting(config, stores, accounting)
+    celery = create_celery(config.jobs.broker, reporting)
+    watch = (
+        Watch(config=config, state=stores.state, flows=stores.flows, policy=policy, accounting=accounting, feed=feed)
+        if roles.watch
+        else None
+    )
+    parts = [
+        Part(name="lock", stop=lock.release),
+        Part(name="stores", stop=stores.close),
+        _loop(Loop("accounting", accounting.flush, seconds=5.0)),
+    ]
+    if roles.web:
+        # First of what can fail: a port in use is found before any rule is written.
+        parts.append(_web(config, stores, celery, feed, watch))
+    if roles.jobs and config.jobs.broker == MEMORY:
+        jobs = EmbeddedJobs(celery)
+        parts.append(Part(name="jobs", start=jobs.start, stop=jobs.stop))
+    if watch is not None:
+        parts += watch.parts()
+    parts.append(Part(name="feed", stop=feed.close))
+    return Instance(
+        lifecycle=Lifecycle(parts), state=stores.state, limits=watch.limits if watch is not None else _no_limits
+    )
+
+
+def build_jobs(config: Config) -> tuple[Celery, Callable[[], None]]:
+    """The Celery application of a worker or a beat process, and what closes its stores."""
+    state = open_state_store(config)
+    flows = open_flow_store(config)
+    reporting = Reporting(
+        state=state,
+        flows=flows,
+        audit=AuditReader(config.general.data_dir / "audit"),
+        folder=config.general.data_dir / "reports",
+        retention=timedelta(days=config.store.retention_days),
+        account=_log_event,
+        clock=utc_now,
+    )
+
+    def close() -> None:
+        flows.close()
+        state.close()
+
+    return create_celery(config.jobs.broker, reporting), close
+
+
+def _reporting(config: Config, stores: Stores, accounting: Accounting) -> Reporting:
+    return Reporting(
+        state=stores.state,
+        flows=stores.flows,
+        audit=stores.audit,
+        folder=config.general.data_dir / "reports",
+        retention=timedelta(days=config.store.retention_days),
+        account=accounting.account,
+        clock=utc_now,
+    )
+
+
+def _loop(loop: Loop) -> Part:
+    return Part(name=loop.name, start=loop.start, stop=loop.stop)
+
+
+def _web(config: Config, stores: Stores, celery: Celery, feed: Feed, watch: Watch | None) -> Part:
+    orders = Orders(
+        state=stores.state,
+        flows=stores.flows,
+        audit=stores.audit,
+        policy_changed=watch.enforcing_loop.wake if watch else _nothing,
+        quarantine_changed=watch.containment_loop.wake if watch else _nothing,
+        run_report=partial(_send_report, celery),
+        clock=utc_now,
+    )
+    services = Services(
+        flows=stores.flows,
+        state=stores.state,
+        actions=orders,
+        audit=stores.audit,
+        config=config,
+        clock=utc_now,
+        status=_Status(config, watch),
+        live=feed if watch else None,
+    )
+    server = serve(create_app(services), config.web.address, config.web.port)
+    return Part(name="web", start=server.start, stop=server.stop)
+
+
+def _send_report(celery: Celery, report_id: str) -> None:
+    """Hand a report to the workers; while the broker is away it waits in the state store, and beat sends it again."""
+    try:
+        celery.send_task(REPORT_JOB, args=[report_id], retry=False)
+    except OperationalError as error:
+        logger("jobs").warning("broker is away, the report waits", report=report_id, error=str(error))
+
+
+class _Status:
+    """What the health page says of this process; the host is examined at most once a minute."""
+
+    def __init__(self, config: Config, watch: Watch | None) -> None:
+        self._config, self._watch = config, watch
+        self._examined = 0.0
+        self._rows: list[dict[str, str]] = []
+        self._lock = threading.Lock()
+
+    def __call__(self) -> Mapping[str, Any]:
+        with self._lock:
+            if not self._examined or time.monotonic() - self._examined > EXAMINE_SECONDS:
+                self._rows = [
+                    {"name": check.name, "state": check.state.value, "detail": check.detail, "hint": check.hint}
+                    for check in examine(self._config)
+                ]
+                self._examined = time.monotonic()
+        limits = self._watch.limits() if self._watch else ()
+        return {"version": __version__, "limits": limits, "doctor": self._rows}
+
+
+def _log_event(event: AuditEvent) -> None:
+    """A worker does not own the audit log, which has one writer; what it does by itself stands in its own log."""
+    logger("jobs").info(event.action.value, actor=event.actor, target=event.target, **event.detail)
+
+
+def _no_limits() -> tuple[str, ...]:
+    return ()
+
+
+def _nothing() -> None:
+    return None
