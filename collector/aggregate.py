@@ -1,0 +1,373 @@
+"""Aggregate: kernel messages of one tick in, rows of `FLOW_SCHEMA` out.
+
+A leg is held for one tick before its flow is first written, so that the legs of a connection meet. Then a row is
+written when something changed, and a final one when the leg that counts (source, else destination, else host) ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from collector.attribution import Attribution
+from collector.columns import NO_TCP_STATE, MessageKind
+from collector.flow_table import Reason, RowBuilder, primary_legs
+from collector.legs import Gone, LegKind, Legs, Role, Rows, denied, gather, tracked, with_wire
+from collector.linking import Flows, link
+from collector.resume import Resume
+from collector.wire import hash_words, records_of, reversed_words
+from ringfence.metrics import FLOWS_DISCARDED
+from ringfence.model.flow import FLOW_SCHEMA
+from ringfence.model.verdict import RuleRef
+
+GRACE_NS = 30_000_000_000
+"""A final flow stays known this long, so that late messages about it are not taken for another connection."""
+LONGEST_PAUSE_NS = 150_000_000_000
+"""A denied TCP connection attempt repeats after pauses that double, up to 64 s with the kernel's default."""
+UNWATCHED = np.uint64(1 << 63)
+"""Namespaces without an inode we know are told apart by their nsid with this bit set."""
+MISSED_DUMPS = 2
+
+Records = NDArray[Any]
+InodesOf = Callable[[NDArray[Any]], NDArray[np.uint64]]
+
+
+class Aggregator:
+    """One thread at a time."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        boot_id: str,
+        attribution: Attribution,
+        inodes_of: InodesOf,
+        mark_mask: int,
+        rule_names: Callable[[int], RuleRef | None],
+        denied_idle_seconds: float = 30.0,
+        include_loopback: bool = False,
+        resume: pa.Table | None = None,
+    ) -> None:
+        """`inodes_of` maps a column of nsids to namespace inodes, 0 where unknown. `resume`: open rows of before."""
+        self._attribution, self._inodes_of = attribution, inodes_of
+        self._idle = int(denied_idle_seconds * 1e9)
+        self._loopback = include_loopback
+        self._legs, self._flows = Legs(), Flows()
+        self._resume = Resume(resume if resume is not None else FLOW_SCHEMA.empty_table())
+        self._rows = RowBuilder(
+            host=host,
+            boot_id=boot_id,
+            attribution=attribution,
+            mark_mask=mark_mask,
+            rule_names=rule_names,
+            resume=self._resume,
+        )
+        self._tick = 0
+        self._unplaced: list[tuple[int, Records]] = []
+        self.discarded: dict[str, int] = {"loopback": 0, "unwatched": 0}
+
+    @property
+    def open_flows(self) -> int:
+        """Flows in memory, ended ones included until their grace is over."""
+        return len(self._flows)
+
+    def take(
+        self,
+        conntrack: Records,
+        denials: Records,
+        now_ns: int,
+        *,
+        dumped: Sequence[tuple[int, int]] = (),
+        gone: Sequence[int] = (),
+        hold: bool = True,
+    ) -> pa.Table:
+        """One tick. `dumped`: (inode, start in ns) of every table read completely, whose records are in `conntrack`.
+
+        `gone`: inodes of namespaces that ended; their last dump must have been taken before. `hold` False writes what
+        is still held (at the end of a run).
+        """
+        self._tick += 1
+        self._attribution.refresh()
+        touched = [self._take_tracked(self._place(conntrack))]
+        touched.append(self._take_denied(denials))
+        touched += [self._note_dump(*item) for item in dumped]
+        touched += [self._end_legs(self._in_namespace(inode), Gone.NAMESPACE) for inode in gone]
+        self._finish(np.unique(np.concatenate(touched)))
+        self._finish_idle(now_ns)
+        table = self._write(hold)
+        self._release(now_ns)
+        return table
+
+    def first_dump_done(self) -> None:
+        """Every table was read once: open flows of before that do not show up in the next two ticks are lost."""
+        self._resume.expire_after(self._tick + 3)
+
+    # -- conntrack -----------------------------------------------------------------------------------------------
+
+    def _place(self, records: Records) -> tuple[Records, NDArray[np.uint64]]:
+        """Records with the inode of their namespace. Those of an unknown one wait for two ticks: it may be new."""
+        waiting, self._unplaced = self._unplaced, []
+        records = np.concatenate([*(part for _, part in waiting), records]) if waiting else records
+        age = np.full(len(records), self._tick)
+        position = 0
+        for since, part in waiting:
+            age[position : position + len(part)] = since
+            position += len(part)
+        inodes = self._inodes_of(records["nsid"])
+        late = (inodes == 0) & (age > self._tick - 2)
+        for since in np.unique(age[late]):
+            self._unplaced.append((int(since), records[late & (age == since)]))
+        inodes = np.where(inodes == 0, records["nsid"].astype(np.int64).view(np.uint64) | UNWATCHED, inodes)
+        return records[~late], inodes[~late]
+
+    def _take_tracked(self, placed: tuple[Records, NDArray[np.uint64]]) -> Rows:
+        records, inodes = placed
+        legs, kinds = tracked(records, inodes), records["kind"]
+        own = self._locate(legs)
+        self._discard("loopback", int(np.count_nonzero(own & (kinds == MessageKind.NEW))))
+        # The end of what was never placed tells nothing.
+        wanted = ~own
+        strange = np.flatnonzero((legs["netns"] >= UNWATCHED) & (kinds == MessageKind.DESTROY))
+        wanted[strange] &= self._legs.find(gather(legs, strange)) >= 0
+        if not wanted.all():
+            legs, kinds = gather(legs, wanted), kinds[wanted]
+        touched: list[Rows] = [np.zeros(0, np.int64)]
+        # A key that ends and begins again within the tick is taken in turns.
+        turn = _turns(legs["key"], kinds)
+        for number in range(int(turn.max()) + 1 if len(turn) else 0):
+            now = turn == number
+            part = (legs, kinds) if now.all() else (gather(legs, now), kinds[now])
+            touched.append(self._take_turn(*part))
+        return np.concatenate(touched)
+
+    def _locate(self, legs: Records) -> NDArray[np.bool_]:
+        """Fill in role, host and known; returns which legs (n,) a namespace has with itself and are to be left out."""
+        inode, inside, outside = legs["netns"], legs["wire_in"], legs["wire_out"]
+        family = records_of(inside)["family"]
+        src = self._attribution.local(inode, family, inside[:, 0:2])
+        dst = self._attribution.local(inode, family, outside[:, 2:4])
+        known = self._attribution.known(inode)
+        unreachable = ~src & ~dst & known & _to_many(family, outside[:, 2:4])
+        legs["role"] = np.where(src, Role.SRC, np.where(dst | unreachable, Role.DST, Role.HOST))
+        legs["host"] = self._attribution.hosts(inode)
+        legs["known"] = known
+        own: NDArray[np.bool_] = src & dst & (not self._loopback)
+        return own
+
+    def _take_turn(self, legs: Records, kinds: NDArray[Any]) -> Rows:
+        """Messages in which each key begins at most once and ends after that."""
+        order = np.lexsort((np.arange(len(legs)), _RANK[kinds], legs["key"]))
+        first = np.r_[True, legs["key"][order][1:] != legs["key"][order][:-1]]
+        last = np.r_[first[1:], True]
+        began, latest = order[first], order[last]
+        state = gather(legs, latest)
+        state["start"], state["first"] = legs["start"][began], legs["first"][began]
+        state["mark"] = np.where(state["mark"] > 0, state["mark"], legs["mark"][began])
+        rows = self._legs.find(state)
+        known, alive, stop = rows >= 0, self._legs.rows["alive"][rows], self._legs.rows["stop"][rows]
+        again = known & ~alive & ((kinds[began] == MessageKind.NEW) | (state["start"] > stop))
+        update = known & alive
+        # A dump read before the end and taken after it brings nothing back; that is neither of the two.
+        fresh = gather(state, ~known | again)
+        changed = self._update(rows[update], gather(state, update))
+        self._finish(changed)
+        linked = link(self._legs, self._flows, self._legs.add(fresh), self._tick)
+        self._finish(linked)
+        return np.concatenate([changed, linked])
+
+    def _update(self, rows: Rows, state: Records) -> Rows:
+        """Newer figures for legs we have; returns the flows of those that changed."""
+        table = self._legs.rows
+        changed = ~state["alive"]
+        for name in ("packets", "bytes", "reply_packets", "reply_bytes"):
+            newer = np.where(state["counted"], np.maximum(state[name], table[name][rows]), table[name][rows])
+            changed |= newer != table[name][rows]
+            table[name][rows] = newer
+        newer = np.where(state["tcp_state"] != NO_TCP_STATE, state["tcp_state"], table["tcp_state"][rows])
+        changed |= newer != table["tcp_state"][rows]
+        table["tcp_state"][rows] = newer
+        newer = np.where(state["mark"] > 0, state["mark"], table["mark"][rows])
+        remarked = newer != table["mark"][rows]
+        table["mark"][rows] = newer
+        changed |= state["counted"] & ~table["counted"][rows]
+        table["counted"][rows] |= state["counted"]
+        table["closed"][rows] = np.where(table["closed"][rows] > 0, table["closed"][rows], state["closed"])
+        moved = (changed | remarked) & state["alive"]
+        table["last"][rows[moved]] = np.maximum(table["last"][rows[moved]], state["last"][moved])
+        table["missed"][rows] = 0
+        over = rows[~state["alive"]]
+        table["alive"][over] = False
+        table["stop"][over] = state["stop"][~state["alive"]]
+        # Figures of a leg that does not count change no row.
+        flows = table["flow"][rows]
+        changed &= (primary_legs(gather(self._flows.rows, flows)) == rows) | remarked
+        return self._mark_dirty(flows[changed])
+
+    def _mark_dirty(self, flows: Rows) -> Rows:
+        flows = np.unique(flows[flows >= 0])
+        flows = flows[~self._flows.rows["final"][flows]]
+        self._flows.rows["dirty"][flows] = True
+        return flows
+
+    # -- denied packets ------------------------------------------------------------------------------------------
+
+    def _take_denied(self, records: Records) -> Rows:
+        if not len(records):
+            return np.zeros(0, np.int64)
+        packets = self._as_connections(denied(records))
+        order = np.lexsort((packets["last"], packets["key"]))
+        first = np.r_[True, packets["key"][order][1:] != packets["key"][order][:-1]]
+        last = np.r_[first[1:], True]
+        group = np.cumsum(first) - 1
+        state = packets[order[first]]
+        ends = packets[order[last]]
+        for name in ("packets", "bytes"):
+            state[name] = np.bincount(group, weights=packets[name][order]).astype(np.int64)
+        state["last"], state["rule"] = ends["last"], ends["rule"]
+        own = self._locate(state)
+        self._discard("loopback", int(np.count_nonzero(own)))
+        state = state[~own]
+        rows = self._legs.find(state)
+        update = (rows >= 0) & self._legs.rows["alive"][rows]
+        table, held = self._legs.rows, rows[update]
+        for name in ("packets", "bytes"):
+            table[name][held] += state[name][update]
+        table["pause"][held] = state["last"][update] - table["last"][held]
+        table["last"][held], table["rule"][held] = state["last"][update], state["rule"][update]
+        changed = self._mark_dirty(table["flow"][held])
+        return np.concatenate([changed, link(self._legs, self._flows, self._legs.add(state[~update]), self._tick)])
+
+    def _as_connections(self, packets: Records) -> Records:
+        """A denied answer belongs to the connection it answers: turn its tuple round where only that one is known."""
+        words = np.ascontiguousarray(packets["wire_in"])
+        forward, _ = self._legs.wires.every(packets["hash_in"])
+        turned = reversed_words(words)
+        back, rows = self._legs.wires.every(hash_words(turned))
+        live = np.zeros(len(packets), bool)
+        flows = self._legs.rows["flow"][rows]
+        live[back[(flows >= 0) & ~self._flows.rows["final"][flows]]] = True
+        live[forward] = False
+        if not live.any():
+            return packets
+        words[live] = turned[live]
+        return with_wire(packets, words)
+
+    # -- ends ----------------------------------------------------------------------------------------------------
+
+    def _note_dump(self, inode: int, started_ns: int) -> Rows:
+        """Legs that a complete dump does not show, twice in a row, ended without our seeing it."""
+        table = self._legs.rows
+        rows = self._in_namespace(inode)
+        # Older than the dump by more than a message may be late.
+        rows = rows[table["first"][rows] < started_ns - 2_000_000_000]
+        table["missed"][rows] += 1
+        return self._end_legs(rows[table["missed"][rows] > MISSED_DUMPS], Gone.MISSING)
+
+    def _in_namespace(self, inode: int) -> Rows:
+        table = self._legs.rows
+        wanted = table["used"] & table["alive"] & (table["netns"] == inode) & (table["kind"] == LegKind.TRACKED)
+        return np.flatnonzero(wanted)
+
+    def _end_legs(self, rows: Rows, why: Gone) -> Rows:
+        self._legs.rows["alive"][rows] = False
+        self._legs.rows["gone"][rows] = why
+        return self._mark_dirty(self._legs.rows["flow"][rows])
+
+    def _finish(self, rows: Rows) -> None:
+        """Make final those of these flows whose leg that counts has ended."""
+        flows, legs = self._flows.rows, self._legs.rows
+        rows = rows[~flows["final"][rows]]
+        primary = primary_legs(gather(flows, rows))
+        over = (primary >= 0) & ~legs["alive"][primary]
+        rows, leg = rows[over], gather(legs, primary[over])
+        packet = flows["denied"][rows]
+        refused = packet >= 0
+        reason = np.where(leg["gone"] == Gone.MISSING, Reason.LOST, Reason.CLOSED)
+        ended = np.where(leg["closed"] > 0, leg["closed"], np.where(leg["stop"] > 0, leg["stop"], leg["last"]))
+        ended = np.where(refused, np.maximum(legs["last"][packet], leg["start"]), ended)
+        flows["reason"][rows] = np.where(refused, Reason.DENIED, reason)
+        flows["ended"][rows], flows["final"][rows], flows["dirty"][rows] = ended, True, True
+
+    def _finish_idle(self, now_ns: int) -> None:
+        """A denied attempt that nothing tracks ends when no packet comes any more."""
+        legs, flows = self._legs.rows, self._flows.rows
+        rows = np.flatnonzero(legs["used"] & legs["alive"] & (legs["kind"] > 0))
+        pause = np.minimum(legs["pause"][rows] * 2 + legs["pause"][rows] // 4, LONGEST_PAUSE_NS)
+        rows = rows[now_ns - legs["last"][rows] > np.maximum(pause, self._idle)]
+        flow = legs["flow"][rows]
+        legs["alive"][rows] = False
+        legs["stop"][rows] = legs["last"][rows]
+        alone = (primary_legs(flows[flow]) < 0) & ~flows["final"][flow]
+        flow, rows = flow[alone], rows[alone]
+        flows["ended"][flow], flows["reason"][flow] = legs["last"][rows], Reason.DENIED
+        flows["final"][flow], flows["dirty"][flow] = True, True
+
+    # -- output --------------------------------------------------------------------------------------------------
+
+    def _write(self, hold: bool) -> pa.Table:
+        flows = self._flows.rows
+        due = flows["used"] & flows["dirty"]
+        if hold:
+            due &= flows["born"] < self._tick
+        rows = np.flatnonzero(due)
+        strange = rows[~flows["known"][rows]]
+        if len(strange):
+            self._discard("unwatched", len(strange))
+            self._drop(strange)
+        rows = rows[flows["known"][rows]]
+        table = self._rows.build(self._flows, self._legs, rows)
+        flows["emitted"][rows], flows["dirty"][rows] = True, False
+        return pa.concat_tables([table, self._resume.lost(self._tick)])
+
+    def _release(self, now_ns: int) -> None:
+        """Let go of flows that are over, written and past their grace, with their legs."""
+        flows, legs = self._flows.rows, self._legs.rows
+        over = flows["used"] & flows["final"] & flows["emitted"] & ~flows["dirty"]
+        over &= flows["ended"] < now_ns - GRACE_NS
+        if not over.any():
+            return
+        busy = legs["used"] & legs["alive"] & (legs["flow"] >= 0) & (legs["netns"] < UNWATCHED)
+        over[legs["flow"][busy]] = False
+        self._drop(np.flatnonzero(over))
+
+    def _drop(self, rows: Rows) -> None:
+        """Forget flows and their legs."""
+        legs = self._legs.rows
+        over = np.zeros(len(self._flows.rows), bool)
+        over[rows] = True
+        self._legs.release(np.flatnonzero(legs["used"] & (legs["flow"] >= 0) & over[legs["flow"]]))
+        self._resume.forget(rows)
+        self._flows.release(rows)
+
+    def _discard(self, reason: str, count: int) -> None:
+        if count:
+            self.discarded[reason] += count
+            FLOWS_DISCARDED.labels(reason=reason).inc(count)
+
+
+_RANK = np.zeros(256, np.int64)
+_RANK[MessageKind.DUMP], _RANK[MessageKind.DESTROY] = 1, 2
+
+
+def _turns(keys: NDArray[np.uint64], kinds: NDArray[Any]) -> Rows:
+    """How often each message's key had ended before it, in order of arrival; a dump after an end counts to that end."""
+    if not len(keys):
+        return np.zeros(0, np.int64)
+    order = np.argsort(keys, kind="stable")
+    ends = np.cumsum(kinds[order] == MessageKind.DESTROY) - (kinds[order] == MessageKind.DESTROY)
+    first = np.r_[True, keys[order][1:] != keys[order][:-1]]
+    base = np.maximum.accumulate(np.where(first, np.arange(len(keys)), 0))
+    result = np.empty(len(keys), np.int64)
+    result[order] = ends - ends[base]
+    return result
+
+
+def _to_many(family: NDArray[Any], words: NDArray[Any]) -> NDArray[np.bool_]:
+    """Multicast and limited broadcast destinations."""
+    octets = np.ascontiguousarray(words).view(np.uint8).reshape(len(words), 16)
+    result: NDArray[np.bool_] = np.where(family == 2, octets[:, 0] >= 224, octets[:, 0] == 255)
+    return result

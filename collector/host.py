@@ -1,0 +1,364 @@
+"""Host: the collector of one kernel. Inventory and kernel records in, batches in the spool out.
+
+Works degraded: without root it captures nothing and says so, without Docker it knows only the host and the file.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from collector.aggregate import Aggregator
+from collector.attribution import Attribution
+from collector.docker import DockerWatcher, host_workload, parse_endpoint
+from collector.gaps import Gaps
+from collector.inventory import Inventory, Listing
+from collector.kernel import Intake, Kernel
+from collector.spool import Spool
+from collector.static import WorkloadFile
+from ringfence.clock import Clock, monotonic_offset_ns
+from ringfence.config import Config
+from ringfence.errors import RingfenceError
+from ringfence.log import logger
+from ringfence.metrics import EVENTS_UNREADABLE, FLOWS_EMITTED, LOOP_FAILURES, RECEIVE_BUFFER
+from ringfence.model.flow import FLOW_SCHEMA, FlowBatch
+from ringfence.model.gap import Gap, GapCause
+from ringfence.model.verdict import RuleRef
+from ringfence.model.workload import Address, NetworkKind, Workload, WorkloadKind
+
+BATCH_ROWS = 20_000
+ENGINE_PATIENCE = 60.0
+"""Seconds that open flows of before wait for an engine that does not answer, before they count as lost."""
+TICKS_HELD = 3
+"""What was read is in the spool this many ticks later: two for what waits for its namespace, one for its flow."""
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Collector:
+    """Everything that sees. `workloads`, `spool`, `status` may be used from any thread at any time."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        host: str,
+        data_dir: Path,
+        clock: Clock,
+        rule_names: Callable[[int], RuleRef | None],
+        slots: Callable[[], Mapping[int, str]] = dict,
+        on_workloads: Callable[[Sequence[Workload]], None] = lambda workloads: None,
+        resume: pa.Table | None = None,
+    ) -> None:
+        """`on_workloads` gets every run known, those that ended during the last hour too, after each change.
+
+        `resume`: rows of `FLOW_SCHEMA` that the store has as open for this host.
+        """
+        self._config, self._host, self._clock = config, host, clock
+        self._on_workloads = on_workloads
+        self._log = logger("collector")
+        self._stopping, self._inventory_news = threading.Event(), threading.Event()
+        self.spool = Spool(data_dir / "spool", host=host, max_bytes=config.spool.max_bytes, clock=clock)
+        self._resume = latest_open(resume, self.spool)
+        self.inventory = Inventory(clock=clock)
+        self.inventory.on_change(self._changed)
+        self._file = WorkloadFile(data_dir / "workloads.json", self.inventory, host=host, clock=clock)
+        self._attribution = Attribution(self.inventory.snapshot, slots)
+        self._rule_names = rule_names
+        self._gaps = Gaps(host)
+        self._new_gaps: list[Gap] = []
+        self._kernel: Kernel | None = None
+        self._aggregator: Aggregator | None = None
+        self._limit = ""
+        own = Path("/proc/self/ns/net")
+        self._own_inode = own.stat().st_ino
+        self._dockers = [
+            DockerWatcher(
+                url,
+                name,
+                self.inventory,
+                relist_seconds=config.docker.relist_seconds,
+                clock=clock,
+                own_inode=self._own_inode,
+            )
+            for name, url in (parse_endpoint(text, host) for text in config.docker.endpoints)
+        ]
+        booted = datetime.fromtimestamp(monotonic_offset_ns() // 1_000_000_000, UTC)
+        machine = host_workload(host, self._own_inode, f"/proc/self/ns/{own.name}", booted)
+        self.inventory.replace("host", Listing(workloads=(machine,)))
+        self._resumed = False
+        self._last_tick = 0.0
+        self._taken: deque[datetime] = deque(maxlen=TICKS_HELD + 1)
+        """When the last ticks took what had been read."""
+        self._flows_written = 0
+        self._unreadable_before = 0
+        self._denied_losses: dict[int, int] = {}
+        self._denied_total = 0
+        self._threads = [
+            threading.Thread(target=self._keep_ticking, name="tick", daemon=True),
+            threading.Thread(target=self._keep_watching, name="watch", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin; returns at once. What cannot be done is in `status()["limits"]`."""
+        down = self.spool.downtime()
+        if down is not None:
+            self._new_gaps.append(down)
+        self._open_kernel()
+        for docker in self._dockers:
+            docker.start()
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End: what was read is written into the spool first."""
+        self._stopping.set()
+        self._inventory_news.set()
+        for thread in reversed(self._threads):
+            if thread.ident is not None:
+                thread.join(15)
+        for docker in self._dockers:
+            docker.stop()
+        if self._kernel is not None:
+            self._tick(hold=False)
+            self._kernel.close()
+        self.spool.beat(self._taken[-1] if self._taken else None)
+
+    def workloads(self) -> tuple[Workload, ...]:
+        """Those that run now."""
+        return self.inventory.workloads()
+
+    def status(self) -> dict[str, Any]:
+        """Plain figures for the health page; `limits` are sentences on what does not work here."""
+        kernel, aggregator = self._kernel, self._aggregator
+        lag = time.monotonic() - self._last_tick if self._last_tick else None
+        return {
+            "limits": list(self._limits()),
+            "capturing": kernel is not None,
+            "events": kernel.events if kernel else 0,
+            "lost": {cause.value: lost for cause, lost in self._gaps.lost.items()},
+            "unreadable": kernel.listener.unreadable + kernel.denied.unreadable if kernel else 0,
+            "receive_buffer": kernel.listener.receive_buffer if kernel else 0,
+            "namespaces": len(kernel.watched) if kernel else 0,
+            "unobserved": {str(inode): reason for inode, reason in dict(kernel.failures).items()} if kernel else {},
+            "workloads": len(self.workloads()),
+            "open_flows": aggregator.open_flows if aggregator else 0,
+            "flows_written": self._flows_written,
+            "discarded": dict(aggregator.discarded) if aggregator else {},
+            "spool_bytes": self.spool.bytes,
+            "spool_batches": len(self.spool),
+            "lag_seconds": round(lag, 3) if lag is not None else None,
+            "docker": [asdict(docker.state()) for docker in self._dockers],
+        }
+
+    def _limits(self) -> Sequence[str]:
+        found = [self._limit] if self._limit else []
+        found += [docker.state().error for docker in self._dockers if docker.state().error]
+        if self._file.problem:
+            found.append(self._file.problem)
+        if self._kernel is not None:
+            names = {item.netns: item.name for item in self.workloads()}
+            found += [
+                f"{names.get(inode, inode)} is not observed: {why}" for inode, why in self._kernel.failures.items()
+            ]
+        return found
+
+    # -- kernel and namespaces -----------------------------------------------------------------------------------
+
+    def _open_kernel(self) -> None:
+        capture = self._config.capture
+        if not capture.enabled:
+            self._limit = "connections are not captured: capture.enabled is false"
+            return
+        try:
+            self._kernel = Kernel(receive_buffer=capture.receive_buffer, on_addresses=self._note_addresses)
+        except (OSError, RingfenceError) as error:
+            self._limit = f"connections are not captured: {error} (root is needed)"
+            self._log.warning("no capture", error=str(error))
+            return
+        RECEIVE_BUFFER.set(self._kernel.listener.receive_buffer)
+        self._aggregator = Aggregator(
+            host=self._host,
+            boot_id=BOOT_ID.read_text(encoding="ascii").strip(),
+            attribution=self._attribution,
+            inodes_of=self._kernel.namespaces.inodes_of,
+            mark_mask=self._config.enforce.mark_mask,
+            rule_names=self._rule_names,
+            denied_idle_seconds=capture.denied_idle_seconds,
+            include_loopback=capture.include_loopback,
+            resume=self._resume,
+        )
+        self._gaps.note(GapCause.SOCKET_OVERRUN, 0, self._clock())
+        self._kernel.start()
+
+    def _note_addresses(self, inode: int, addresses: frozenset[Address]) -> None:
+        self.inventory.set_local(inode, addresses)
+
+    def _changed(self) -> None:
+        self._inventory_news.set()
+
+    def _keep_watching(self) -> None:
+        """Follow the inventory: new namespaces are watched at once, tables are read every so often."""
+        started = time.monotonic()
+        next_dump = 0.0
+        while not self._stopping.is_set():
+            news = self._inventory_news.wait(0.25)
+            self._inventory_news.clear()
+            try:
+                self._file.poll()
+                if news:
+                    self._on_workloads(self.inventory.snapshot().workloads)
+                if self._kernel is not None:
+                    self._follow(self._kernel)
+                    if news:
+                        # A new network gives its host an address.
+                        self._kernel.note_addresses(self._host_namespaces())
+                    if time.monotonic() >= next_dump:
+                        next_dump = time.monotonic() + self._config.capture.dump_seconds
+                        self._kernel.dump()
+                        self._resume_when_complete(started)
+            except Exception:  # noqa: BLE001 -- watching outlives any error; it is counted and logged
+                self._fail("watch")
+
+    def _follow(self, kernel: Kernel) -> None:
+        wanted = {
+            item.netns: item.netns_path
+            for item in self.workloads()
+            if item.netns is not None
+            and item.netns_path is not None
+            and not any(part.kind is NetworkKind.SHARED for part in item.attachments)
+        }
+        # A namespace whose owner has ended lives on while somebody who joined it runs.
+        for item in self.workloads():
+            if item.netns is not None and item.netns_path is not None:
+                wanted.setdefault(item.netns, item.netns_path)
+        for inode in kernel.sync(wanted):
+            now = self._clock()
+            self._new_gaps.append(
+                Gap(
+                    id=f"{self._host}:{GapCause.NAMESPACE.value}:{inode}:{now.isoformat()}",
+                    host=self._host,
+                    started=now,
+                    ended=now,
+                    cause=GapCause.NAMESPACE,
+                    detail=kernel.failures.get(inode, ""),
+                )
+            )
+        kernel.settle()
+        for inode in set(self.inventory.snapshot().local) - set(kernel.watched) - set(wanted):
+            self.inventory.forget_local(inode)
+
+    def _host_namespaces(self) -> tuple[int, ...]:
+        return tuple(
+            item.netns for item in self.workloads() if item.kind is WorkloadKind.HOST and item.netns is not None
+        )
+
+    def _resume_when_complete(self, started: float) -> None:
+        """Once every engine was listed and every table read, open flows of before that did not show are lost."""
+        if self._resumed or self._aggregator is None:
+            return
+        listed = all(docker.state().listings for docker in self._dockers)
+        if listed or time.monotonic() - started > ENGINE_PATIENCE:
+            self._aggregator.first_dump_done()
+            self._resumed = True
+
+    # -- ticks ---------------------------------------------------------------------------------------------------
+
+    def _keep_ticking(self) -> None:
+        seconds = self._config.capture.tick_seconds
+        due = time.monotonic() + seconds
+        while not self._stopping.wait(max(0.0, due - time.monotonic())):
+            due = max(due + seconds, time.monotonic())
+            try:
+                self._tick()
+            except Exception:  # noqa: BLE001 -- ticking outlives any error; it is counted and logged
+                self._fail("tick")
+
+    def _tick(self, *, hold: bool = True) -> None:
+        kernel, aggregator = self._kernel, self._aggregator
+        table = FLOW_SCHEMA.empty_table()
+        if kernel is not None and aggregator is not None:
+            self._taken.append(self._clock())
+            intake = kernel.take()
+            try:
+                table = self._aggregate(aggregator, intake, hold=hold)
+            except Exception:
+                self._count_failed(intake)
+                raise
+            finally:
+                self._read_losses(kernel)
+        self._put(table)
+        self._last_tick = time.monotonic()
+        if kernel is None:
+            self.spool.beat()
+        elif len(self._taken) > TICKS_HELD:
+            self.spool.beat(self._taken[0])
+
+    def _aggregate(self, aggregator: Aggregator, intake: Intake, *, hold: bool) -> pa.Table:
+        conntrack, denied = intake.merged()
+        return aggregator.take(conntrack, denied, time.time_ns(), dumped=intake.dumped, gone=intake.gone, hold=hold)
+
+    def _put(self, table: pa.Table) -> None:
+        gaps, self._new_gaps = tuple(self._new_gaps), []
+        FLOWS_EMITTED.inc(table.num_rows)
+        self._flows_written += table.num_rows
+        for start in range(0, max(table.num_rows, 1 if gaps else 0), BATCH_ROWS):
+            flows = table.slice(start, BATCH_ROWS)
+            self.spool.put(FlowBatch(id="", host=self._host, flows=flows, gaps=gaps if start == 0 else ()))
+
+    def _read_losses(self, kernel: Kernel) -> None:
+        now = self._clock()
+        EVENTS_UNREADABLE.inc(max(0, kernel.listener.unreadable - self._unreadable_before))
+        self._unreadable_before = kernel.listener.unreadable
+        figures = [
+            (GapCause.SOCKET_OVERRUN, kernel.listener.lost()),
+            (GapCause.LOG_OVERRUN, self._denied_lost(kernel)),
+            (GapCause.UNREADABLE, kernel.listener.unreadable + kernel.denied.unreadable),
+        ]
+        found = [self._gaps.note(cause, figure, now) for cause, figure in figures]
+        self._new_gaps += [gap for gap in found if gap is not None]
+
+    def _denied_lost(self, kernel: Kernel) -> int:
+        """All that was ever lost: a namespace's figure goes away with it, its losses do not."""
+        for inode, lost in kernel.denied.lost().items():
+            before = self._denied_losses.get(inode, 0)
+            self._denied_total += max(0, lost - before)
+            self._denied_losses[inode] = lost
+        return self._denied_total
+
+    def _count_failed(self, intake: Intake) -> None:
+        """Records that a tick failed on are lost, and that is said."""
+        conntrack, denied = intake.merged()
+        now = self._clock()
+        self._new_gaps.append(
+            Gap(
+                id=f"{self._host}:tick:{now.isoformat()}",
+                host=self._host,
+                started=now,
+                ended=now,
+                cause=GapCause.UNREADABLE,
+                lost=len(conntrack) + len(denied),
+                detail="the records of one tick could not be processed",
+            )
+        )
+
+    def _fail(self, loop: str) -> None:
+        LOOP_FAILURES.labels(loop=loop).inc()
+        self._log.exception("step failed", loop=loop)
+        self._stopping.wait(0.2)
+
+
+def latest_open(stored: pa.Table | None, spool: Spool) -> pa.Table:
+    """The open rows of before: the store's, with what still waits in the spool laid over them."""
+    rows = {row["flow_id"]: row for row in (stored.to_pylist() if stored is not None else ())}
+    for batch in spool.pending():
+        rows.update((row["flow_id"], row) for row in batch.flows.to_pylist())
+    unfinished = [row for row in rows.values() if row["end_reason"] is None]
+    return pa.Table.from_pylist(unfinished, schema=FLOW_SCHEMA)
