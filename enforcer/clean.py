@@ -1,0 +1,53 @@
+"""Removing everything of ours: from given namespaces, or from every one that can be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from enforcer.change import plan_change
+from enforcer.kernel import Kernel, SystemKernel
+from enforcer.netns import NamespaceGone, Netns, everywhere
+from enforcer.plan import Plan
+from ringfence.config import Enforce
+from ringfence.errors import EnforcementFailed
+
+
+def clean(kernel: Kernel, namespaces: Iterable[Netns]) -> int:
+    """Remove our chains, jumps and sets; returns from how many namespaces something was removed.
+
+    Raises:
+        EnforcementFailed: some could not be cleaned, after all others were; the message names them.
+    """
+    cleaned = 0
+    problems: list[str] = []
+    for netns in namespaces:
+        try:
+            cleaned += _clean_one(kernel, netns)
+        except NamespaceGone:
+            continue
+        except EnforcementFailed as error:
+            problems.append(f"namespace {netns.inode}: {error}")
+    if problems:
+        raise EnforcementFailed("; ".join(problems))
+    return cleaned
+
+
+def _clean_one(kernel: Kernel, netns: Netns) -> bool:
+    observed = kernel.read(netns)
+    if observed.empty:
+        return False
+    kernel.write(netns, plan_change(Plan(), observed, {}))
+    if not kernel.read(netns).empty:
+        raise EnforcementFailed("something of ours is still there, or was put back: is `ringfence up` running?")
+    return True
+
+
+def clean_everywhere(settings: Enforce | None = None) -> int:
+    """Remove everything of ours from every namespace of this host that can be reached.
+
+    Returns from how many namespaces something was removed.
+
+    Raises:
+        EnforcementFailed: some could not be cleaned, after all others were.
+    """
+    return clean(SystemKernel(settings or Enforce()), everywhere().values())

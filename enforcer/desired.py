@@ -1,0 +1,114 @@
+"""What should hold: workloads, rulesets, quarantine orders and slots, and the plan of each namespace they give."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from enforcer.owners import Occupied, occupied, quarantine_of
+from enforcer.plan import Plan, namespace_plan
+from enforcer.slots import Slot, assign_slots, cgroup_path, host_plan
+from ringfence.errors import EnforcementFailed
+from ringfence.model.quarantine import Quarantine
+from ringfence.model.ruleset import Ruleset
+from ringfence.model.workload import Workload
+
+
+class Desired:
+    """Methods may be called from any thread."""
+
+    def __init__(self, *, mask: int, own_inode: int, cgroup_exists: Callable[[str], bool]) -> None:
+        """`own_inode` is the enforcer's own namespace, which never gets the rules of a single workload."""
+        self._mask, self._own, self._cgroup_exists = mask, own_inode, cgroup_exists
+        self._lock = threading.RLock()
+        self._workloads: dict[str, Workload] = {}
+        self._rulesets: Mapping[str, Ruleset] = {}
+        self._quarantines: dict[str, Quarantine] = {}
+        self._slots: dict[int, str] = {}
+
+    def replace(self, workloads: Sequence[Workload], rulesets: Mapping[str, Ruleset]) -> None:
+        """Everything that runs, and the ruleset of each by workload id."""
+        with self._lock:
+            self._workloads = {item.id: item for item in workloads if item.running}
+            self._rulesets = dict(rulesets)
+
+    def add(self, workload: Workload) -> None:
+        """A workload that an order named."""
+        with self._lock:
+            self._workloads[workload.id] = workload
+
+    def isolate(self, quarantine: Quarantine) -> None:
+        with self._lock:
+            self._quarantines[quarantine.workload] = quarantine
+
+    def settled(self, quarantine: Quarantine) -> None:
+        """How an order went, if it still stands."""
+        with self._lock:
+            standing = self._quarantines.get(quarantine.workload)
+            if standing is not None and standing.id == quarantine.id:
+                self._quarantines[quarantine.workload] = quarantine
+
+    def free(self, workload: str) -> None:
+        with self._lock:
+            self._quarantines.pop(workload, None)
+
+    def quarantine(self, workload: str) -> Quarantine | None:
+        with self._lock:
+            return self._quarantines.get(workload)
+
+    def namespaces(self) -> dict[int, Occupied]:
+        with self._lock:
+            return occupied(list(self._workloads.values()))
+
+    def ruleset(self, place: Occupied) -> Ruleset | None:
+        """The ruleset of the namespace: its owner's, or that of the first member that has one."""
+        with self._lock:
+            return next((self._rulesets[item.id] for item in place.members if item.id in self._rulesets), None)
+
+    def ruleset_of(self, workload: str) -> Ruleset | None:
+        with self._lock:
+            return self._rulesets.get(workload)
+
+    def isolation(self, place: Occupied) -> Quarantine | None:
+        """The order that isolates a namespace of its own, if any."""
+        with self._lock:
+            return None if place.host else quarantine_of(place.members, self._quarantines)
+
+    def slots(self) -> dict[int, str]:
+        """Slot in the connection mark -> workload id."""
+        with self._lock:
+            return dict(self._slots)
+
+    def assign(self, observed_chains: Iterable[str]) -> None:
+        """Give every host-network workload its slot; the names of chains in the kernel tell those of before.
+
+        Raises:
+            EnforcementFailed: there are too many.
+        """
+        with self._lock:
+            wanted = [item.id for place in self.namespaces().values() if place.host for item in place.slotted]
+            self._slots = assign_slots(sorted(wanted), self._slots, observed_chains)
+
+    def plan(self, place: Occupied) -> Plan:
+        """What the namespace should hold.
+
+        Raises:
+            EnforcementFailed: a rule cannot be expressed, or it is a namespace that must not be touched.
+        """
+        with self._lock:
+            if place.host:
+                return host_plan([slot for item in place.slotted if (slot := self.slot_of(item))], self._mask)
+            if place.netns.inode == self._own:
+                raise EnforcementFailed("the workload stands in this host's own namespace, which is not its own")
+            return namespace_plan(self.ruleset(place), self.isolation(place), self._mask)
+
+    def slot_of(self, workload: Workload) -> Slot | None:
+        """None while the workload has no slot, or when its cgroup is gone: one dead cgroup must not stop the rest."""
+        with self._lock:
+            number = next((slot for slot, owner in self._slots.items() if owner == workload.id), 0)
+            ruleset, quarantine = self._rulesets.get(workload.id), self._quarantines.get(workload.id)
+        if not number or (ruleset is None and quarantine is None):
+            return None
+        if not self._cgroup_exists(cgroup_path(workload)):
+            return None
+        return Slot(number=number, workload=workload, ruleset=ruleset, quarantine=quarantine)

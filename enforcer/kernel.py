@@ -1,0 +1,149 @@
+"""The kernel as the enforcer sees it: read a namespace, write a change, cut connections, probe, watch for changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from enforcer.change import Change
+from enforcer.connections import Cut, cut_connections
+from enforcer.iptables import Commands, Runner, choose_commands, run
+from enforcer.names import Family
+from enforcer.netns import Netns, run_in
+from enforcer.observed import Observed, ObservedRule, parse_sets, parse_tables
+from enforcer.probe import ProbeResult, probe_from
+from enforcer.scope import Scope
+from enforcer.watch import NetlinkWatch
+from ringfence.config import Enforce
+from ringfence.errors import EnforcementFailed
+
+LEGACY_TABLES = {Family.IPV4: "ip_tables_names", Family.IPV6: "ip6_tables_names"}
+
+
+class Watching(Protocol):
+    """Tells which namespaces may have changed."""
+
+    def wait(self, namespaces: Sequence[Netns], seconds: float) -> Mapping[int, float]:
+        """Wait for a change, `wake()` or the end of `seconds`.
+
+        Returns the inodes that may have changed and for how many seconds they may have been so.
+        """
+
+    def wake(self) -> None:
+        """Make `wait` return early; any thread may call it."""
+
+    def close(self) -> None:
+        """Let go of every namespace."""
+
+
+class Kernel(Protocol):
+    """One namespace at a time; every method raises `EnforcementFailed` and then has changed nothing."""
+
+    def read(self, netns: Netns) -> Observed:
+        """What of ours is there, with counters."""
+
+    def write(self, netns: Netns, change: Change) -> None:
+        """Make the change: per family either all of it or nothing; when one family fails, both are as before."""
+
+    def cut(self, netns: Netns, scope: Scope | None) -> Cut:
+        """Forget the tracked connections and destroy the sockets that leave the namespace; `scope`: only those."""
+
+    def probe(self, netns: Netns, scope: Scope | None) -> ProbeResult:
+        """Try to reach the namespace's own neighbours from inside it, or from inside the cgroup of `scope`."""
+
+    def watch(self) -> Watching:
+        """A new watch; its owner closes it."""
+
+
+class SystemKernel:
+    """iptables, ip6tables, ipset, conntrack and ss, run inside the namespace by nsenter."""
+
+    def __init__(self, settings: Enforce, *, runner: Runner = run) -> None:
+        """Nothing is run before the first call."""
+        self._settings = settings
+        self._run = runner
+        self._commands: Commands | None = None
+
+    @property
+    def commands(self) -> Commands:
+        """The binaries of the backend in use, chosen once."""
+        if self._commands is None:
+            self._commands = choose_commands(self._settings.backend, self._run)
+        return self._commands
+
+    def read(self, netns: Netns) -> Observed:
+        commands = self.commands
+        tables: dict[Family, Mapping[str, tuple[ObservedRule, ...]]] = {}
+        unreadable: dict[Family, str] = {}
+        for family in Family:
+            try:
+                text = self._run([commands.save(family), "-c", "-t", "filter"], netns=netns)
+                tables[family] = parse_tables(text)
+            except EnforcementFailed as error:
+                if family is Family.IPV4:
+                    raise
+                tables[family], unreadable[family] = {}, str(error)
+        sets = parse_sets(self._run(["ipset", "save"], netns=netns))
+        active, legacy = run_in(netns, lambda: (_ipv6_active(), _legacy_tables()))
+        return Observed(
+            tables=tables, sets=sets, ipv6_active=active, unreadable=unreadable, mixed=_mix(commands, legacy)
+        )
+
+    def write(self, netns: Netns, change: Change) -> None:
+        if change.sets_before:
+            self._run(["ipset", "restore"], netns=netns, text=change.sets_before)
+        done: list[Family] = []
+        for family, text in change.tables.items():
+            try:
+                self._restore(netns, family, text)
+                done.append(family)
+            except EnforcementFailed as error:
+                self._undo(netns, change, done, error)
+                raise
+        if change.sets_after:
+            self._run(["ipset", "restore"], netns=netns, text=change.sets_after)
+
+    def cut(self, netns: Netns, scope: Scope | None) -> Cut:
+        return cut_connections(netns, self._run, scope)
+
+    def probe(self, netns: Netns, scope: Scope | None) -> ProbeResult:
+        return probe_from(netns, self._run, scope)
+
+    def watch(self) -> NetlinkWatch:
+        return NetlinkWatch(legacy=self.commands.legacy, poll_seconds=self._settings.drift_seconds)
+
+    def _restore(self, netns: Netns, family: Family, text: str) -> None:
+        self._run([self.commands.restore(family), "--noflush", "-w", "5"], netns=netns, text=text)
+
+    def _undo(self, netns: Netns, change: Change, done: Sequence[Family], cause: EnforcementFailed) -> None:
+        for family in done:
+            try:
+                self._restore(netns, family, change.undo[family])
+            except EnforcementFailed as error:
+                raise EnforcementFailed(f"{cause}; and {family.label} could not be put back: {error}") from cause
+
+
+def _ipv6_active() -> bool:
+    try:
+        lines = Path("/proc/thread-self/net/if_inet6").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return False
+    return any(not line.endswith(" lo") for line in lines)
+
+
+def _legacy_tables() -> Mapping[Family, frozenset[str]]:
+    found = {}
+    for family, name in LEGACY_TABLES.items():
+        try:
+            found[family] = frozenset(Path("/proc/thread-self/net", name).read_text(encoding="ascii").split())
+        except OSError:
+            found[family] = frozenset()
+    return found
+
+
+def _mix(commands: Commands, legacy: Mapping[Family, frozenset[str]]) -> str:
+    families = [family.label for family in Family if "filter" in legacy[family]]
+    if commands.legacy or not families:
+        return ""
+    return f"the legacy iptables backend has a filter table here as well ({' and '.join(families)}): packets pass both"

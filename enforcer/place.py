@@ -1,0 +1,106 @@
+"""One namespace that the enforcer keeps as planned: reads, compares, writes the difference, reads back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from enforcer.change import Texts, chain_holds, plan_change, texts_of
+from enforcer.kernel import Kernel
+from enforcer.netns import Netns
+from enforcer.observed import Observed
+from enforcer.pace import Pace
+from enforcer.plan import Plan
+from ringfence.errors import EnforcementFailed
+
+ATTEMPTS = 3
+"""A write is read back; when somebody changed it in between it is written again, so many times at once."""
+
+VERIFY_SECONDS = 30.0
+"""However quiet it is, a namespace is read whole this often."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The namespace holds the plan. `drift` says what somebody had changed since the last time it did."""
+
+    observed: Observed
+    wrote: bool
+    seconds: float
+    """How long reading, writing and reading back took."""
+    drift: tuple[str, ...] = ()
+
+
+class Place:
+    """Methods may be called from any thread; one at a time works on the namespace."""
+
+    def __init__(self, netns: Netns, kernel: Kernel, *, host: bool = False) -> None:
+        """`host`: the namespace is an engine's own and lives on without workloads."""
+        self.netns, self.host = netns, host
+        self.pace = Pace()
+        self.lock = threading.RLock()
+        self.held: Plan | None = None
+        """The plan that was last seen to hold; None: not yet in this process."""
+        self.wanted: Plan | None = None
+        """The plan that was last tried."""
+        self.settled_at = 0.0
+        """When the plan was last seen to hold, on the caller's clock."""
+        self._suspected: float | None = None
+        self._kernel = kernel
+        self._written: Texts = {}
+
+    def suspect(self, since: float) -> None:
+        """Something may have been changed here since then; remembered until the next time it is seen to hold."""
+        self._suspected = since if self._suspected is None else min(since, self._suspected)
+
+    def due(self, plan: Plan, now: float) -> bool:
+        """Whether it should be looked at: suspected, failing, wanted otherwise, or not seen for a while."""
+        return (
+            self._suspected is not None
+            or self.pace.failing
+            or plan != self.held
+            or now - self.settled_at >= VERIFY_SECONDS
+        )
+
+    def seen(self, now: float) -> float:
+        """The plan was seen to hold at `now`; returns for how many seconds it was suspected not to."""
+        since = now if self._suspected is None else self._suspected
+        self._suspected, self.settled_at = None, now
+        return now - since
+
+    def settle(self, plan: Plan) -> Settled:
+        """Make the namespace hold `plan`; writes nothing when it does already.
+
+        Raises:
+            NamespaceGone: it has ended.
+            EnforcementFailed: it could not be written, or does not stay; the former rules are in force.
+        """
+        with self.lock:
+            self.wanted = plan
+            start = time.monotonic()
+            drift: tuple[str, ...] = ()
+            last: tuple[str, ...] = ()
+            for attempt in range(ATTEMPTS + 1):
+                observed = self._kernel.read(self.netns)
+                change = plan_change(plan, observed, self._written)
+                if change.empty:
+                    self._written, self.held = texts_of(observed), plan
+                    seconds = time.monotonic() - start
+                    return Settled(observed=observed, wrote=attempt > 0, seconds=seconds, drift=drift)
+                if attempt == 0 and plan == self.held:
+                    drift = change.differences
+                last = change.differences
+                if attempt < ATTEMPTS:
+                    self._kernel.write(self.netns, change)
+                    self._forget(plan, observed)
+            raise EnforcementFailed(f"the rules do not stay as written: {'; '.join(last[:5])}")
+
+    def _forget(self, plan: Plan, observed: Observed) -> None:
+        """Chains that were just written have a text of their own again; what was right keeps its remembered text."""
+        self._written = {
+            (family, chain): text
+            for (family, chain), text in self._written.items()
+            if chain in plan.tables[family].chains
+            and chain_holds(family, chain, plan.tables[family], observed, self._written)
+        }

@@ -1,0 +1,367 @@
+"""Desired against actual: keeps every namespace as ordered, carries out quarantines, and reports what was seen."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from enforcer.desired import Desired
+from enforcer.isolation import isolate, refused
+from enforcer.kernel import Kernel, Watching
+from enforcer.loop import Background
+from enforcer.netns import NamespaceGone, find
+from enforcer.owners import Occupied
+from enforcer.place import Place, Settled
+from enforcer.plan import Plan
+from enforcer.proof import enforcement_checks
+from enforcer.scope import Scope, cgroup_folder
+from enforcer.slots import cgroup_path, slot_names
+from enforcer.status import Statuses
+from ringfence.clock import Clock
+from ringfence.config import Enforce
+from ringfence.errors import EnforcementFailed
+from ringfence.log import logger
+from ringfence.model.enforcement import Drift, Enforcement, EnforcementState
+from ringfence.model.quarantine import Check, Quarantine, QuarantineState
+from ringfence.model.ruleset import Ruleset
+from ringfence.model.workload import Containment, Workload, WorkloadKind
+
+OWN_NAMESPACE = Path("/proc/self/ns/net")
+HOST_NETWORK = "host network: connections from outside are judged by their first data"
+UNDOABLE = "it holds CAP_NET_ADMIN in its namespace and could undo the rules there; pause or stop it instead"
+FIGHT = "somebody keeps changing the rules: they are put back every few seconds"
+Report = Callable[[Enforcement | Drift | Quarantine], None]
+
+
+class Enforcer:
+    """Takes what should hold (`desire`, `order`, `release`), makes it so in the background and tells what it saw.
+
+    Rules stay in the kernel when it stops or dies; a new one without memory takes them over as they are.
+    """
+
+    def __init__(
+        self,
+        settings: Enforce,
+        *,
+        host: str,
+        clock: Clock,
+        kernel: Kernel,
+        report: Report,
+        monotonic: Callable[[], float] = time.monotonic,
+        own_inode: int | None = None,
+        cgroups: Callable[[str], str] = cgroup_folder,
+    ) -> None:
+        """`report` is called from the thread that saw it and must not call back. Nothing is written before `desire`."""
+        own = OWN_NAMESPACE.stat().st_ino if own_inode is None else own_inode
+        self._settings, self._clock, self._kernel, self._monotonic = settings, clock, kernel, monotonic
+        self._report, self._cgroups = report, cgroups
+        self._desired = Desired(mask=settings.mark_mask, own_inode=own, cgroup_exists=lambda path: bool(cgroups(path)))
+        self._statuses = Statuses(host)
+        self._lock = threading.RLock()
+        self._places: dict[int, Place] = {}
+        self._proven: dict[str, int] = {}
+        self._log = logger("enforcer")
+        self._background = Background(self._step, watch=kernel.watch, seconds=settings.drift_seconds)
+
+    def start(self) -> None:
+        """Begin to keep the desired state."""
+        if self._settings.enabled:
+            self._background.start()
+
+    def stop(self) -> None:
+        """Stop keeping it; the rules stay."""
+        self._background.stop()
+
+    def desire(self, workloads: Sequence[Workload], rulesets: Mapping[str, Ruleset]) -> None:
+        """What should hold from now on: every running workload, and rulesets by workload id. Returns at once."""
+        self._desired.replace(workloads, rulesets)
+        with self._lock:
+            self._statuses.keep_only([item.id for item in workloads])
+        if not self._settings.enabled:
+            self._all_off(workloads)
+        self._background.wake()
+
+    def restore(self, quarantines: Sequence[Quarantine]) -> None:
+        """Quarantines that were in force before this process: they hold again as soon as their workloads are known."""
+        for quarantine in quarantines:
+            if quarantine.active and quarantine.released is None:
+                self._desired.isolate(quarantine)
+        self._background.wake()
+
+    def order(self, workload: Workload, quarantine: Quarantine) -> Quarantine:
+        """Isolate now: rules, then everything connected, then the proof. Returns when it is known how it went.
+
+        The order is kept also when it fails: it is tried again, and holds for the workload's next namespace.
+        """
+        if refusal := self._refusal(workload):
+            return refused(quarantine, "containment", refusal, self._clock)
+        self._desired.add(workload)
+        found = self._desired.namespaces()[workload.netns or 0]
+        try:
+            done = self._isolate_now(workload, quarantine, found)
+        except EnforcementFailed as error:
+            done = refused(quarantine, "rules read back", str(error), self._clock)
+        self._background.wake()
+        return done
+
+    def release(self, workload: Workload, quarantine: Quarantine) -> Quarantine:
+        """End the isolation: what held before holds again, byte for byte.
+
+        Raises:
+            EnforcementFailed: the rules could not be written; it is tried again in the background.
+        """
+        self._desired.free(quarantine.workload)
+        with self._lock:
+            self._proven.pop(quarantine.workload, None)
+        place = self._desired.namespaces().get(workload.netns or 0)
+        if place is not None and self._settings.enabled:
+            try:
+                self._settle(place)
+            except NamespaceGone:
+                self._log.info("released after its end", workload=workload.id)
+        return replace(quarantine, state=QuarantineState.RELEASED, released=quarantine.released or self._clock())
+
+    def statuses(self) -> tuple[Enforcement, ...]:
+        """The latest status of every workload."""
+        with self._lock:
+            return self._statuses.all()
+
+    def slots(self) -> Mapping[int, str]:
+        """Slot in the connection mark -> workload id, for host-network workloads."""
+        return self._desired.slots()
+
+    def reconcile(self) -> None:
+        """One pass over every namespace, now, in the calling thread."""
+        self._pass(self._desired.namespaces(), dict.fromkeys(self._desired.namespaces(), 0.0))
+
+    def _step(self, watching: Watching, seconds: float) -> None:
+        """Wait for changes and put right what is not; called again and again by the background thread."""
+        found = self._desired.namespaces()
+        with self._lock:
+            known = [place.netns for inode, place in self._places.items() if inode in found]
+            now = self._monotonic()
+            waits = [place.pace.wait(now) for place in self._places.values()]
+        soon = min([wait for wait in waits if wait > 0], default=seconds)
+        changed = dict(watching.wait(known, min(seconds, soon)))
+        self._pass(self._desired.namespaces(), changed)
+
+    def _pass(self, found: Mapping[int, Occupied], changed: Mapping[int, float]) -> None:
+        """Work through the namespaces that changed, that are new or whose plan is another; and those left behind."""
+        if not self._settings.enabled:
+            return
+        self._assign_slots(found)
+        now = self._monotonic()
+        for inode, occupied in found.items():
+            if inode in changed:
+                self._place(occupied).suspect(now - changed[inode])
+            self._look_after(occupied)
+        with self._lock:
+            left = [place for inode, place in self._places.items() if inode not in found]
+        for place in left:
+            self._leave(place)
+
+    def _look_after(self, occupied: Occupied) -> None:
+        place = self._place(occupied)
+        try:
+            plan, now = self._desired.plan(occupied), self._monotonic()
+            if place.due(plan, now) and (plan != place.wanted or not place.pace.wait(now)):
+                self._settle(occupied)
+        except NamespaceGone:
+            with self._lock:
+                self._places.pop(occupied.netns.inode, None)
+        except EnforcementFailed as error:
+            place.pace.failed(self._monotonic())
+            self._tell_all(occupied, EnforcementState.FAILED, str(error), ())
+
+    def _settle(self, occupied: Occupied) -> Settled:
+        """Make one namespace hold its plan, report drift and status, and prove its quarantines."""
+        place = self._place(occupied)
+        with place.lock:
+            settled = place.settle(self._desired.plan(occupied))
+            now, seconds = self._clock(), self._monotonic()
+            suspected = max(place.seen(seconds), settled.seconds)
+            place.pace.succeeded()
+            if settled.drift:
+                place.pace.repaired(seconds)
+            fighting = place.pace.fighting(seconds)
+        if settled.drift:
+            what = "; ".join(settled.drift[:8])
+            self._log.warning("drift repaired", workload=occupied.owner.name, what=what)
+            since = now - timedelta(seconds=suspected)
+            self._report(Drift(workload=occupied.owner.id, found=since, repaired=now, what=what))
+        state = EnforcementState.PARTIAL if fighting else EnforcementState.IN_FORCE
+        reason = FIGHT if fighting else settled.observed.mixed
+        self._tell_all(occupied, state, reason, enforcement_checks(settled.observed), drifted=bool(settled.drift))
+        self._prove(occupied, settled)
+        return settled
+
+    def _prove(self, occupied: Occupied, settled: Settled) -> None:
+        """A quarantine whose rules were put back, or that this process has not proven yet, is proven (again).
+
+        The namespace stays locked until it is told: an order or a release has the last word, whichever comes later.
+        """
+        with self._place(occupied).lock:
+            for member in occupied.members:
+                order = self._desired.quarantine(member.id)
+                if order is None or self._refusal(member):
+                    continue
+                if self._proven.get(member.id) == occupied.netns.inode and not settled.drift:
+                    continue
+                done = self._isolate(member, order, occupied, settled)
+                if self._desired.quarantine(member.id) is done:
+                    self._report(done)
+
+    def _isolate_now(self, workload: Workload, quarantine: Quarantine, occupied: Occupied) -> Quarantine:
+        place = self._place(occupied)
+        with place.lock:
+            self._desired.isolate(quarantine)
+            self._assign_slots({occupied.netns.inode: occupied})
+            with self._lock:
+                self._proven.pop(workload.id, None)
+            return self._isolate(workload, quarantine, occupied, place.settle(self._desired.plan(occupied)))
+
+    def _isolate(self, workload: Workload, order: Quarantine, occupied: Occupied, settled: Settled) -> Quarantine:
+        done = isolate(
+            order,
+            settled.observed,
+            kernel=self._kernel,
+            netns=occupied.netns,
+            scope=self._scope(workload) if occupied.host else None,
+            clock=self._clock,
+            extra=_containment_checks(workload),
+        )
+        self._desired.settled(done)
+        with self._lock:
+            self._proven[workload.id] = occupied.netns.inode
+        return done
+
+    def _scope(self, workload: Workload) -> Scope:
+        slot = self._desired.slot_of(workload)
+        if slot is None:
+            raise EnforcementFailed(f"the cgroup of {workload.name} is gone")
+        return Scope(slot=slot.number, folder=self._cgroups(cgroup_path(workload)))
+
+    def _refusal(self, workload: Workload) -> str:
+        """Why a quarantine cannot even be tried; empty when it can."""
+        if not self._settings.enabled:
+            return "enforcement is switched off (enforce.enabled)"
+        if workload.kind in (WorkloadKind.HOST, WorkloadKind.EXTERNAL):
+            return f"a workload of kind {workload.kind.value} has no namespace of its own"
+        if workload.containment is Containment.NOT_CONTAINABLE:
+            return workload.containment_reason or "it cannot be contained"
+        if not workload.running or workload.netns is None or not workload.netns_path:
+            return "it does not run, or its network namespace is not known"
+        return ""
+
+    def _assign_slots(self, found: Mapping[int, Occupied]) -> None:
+        """Slots must be known before a plan is made; a namespace seen for the first time tells those of before."""
+        hosts = [item for item in found.values() if item.slotted]
+        names: set[str] = set()
+        for item in hosts:
+            if self._place(item).held is None:
+                with contextlib.suppress(EnforcementFailed):
+                    names |= slot_names(self._kernel.read(item.netns))
+        try:
+            self._desired.assign(names)
+        except EnforcementFailed as error:
+            for item in hosts:
+                self._tell_all(item, EnforcementState.FAILED, str(error), ())
+
+    def _place(self, occupied: Occupied) -> Place:
+        with self._lock:
+            place = self._places.setdefault(
+                occupied.netns.inode, Place(occupied.netns, self._kernel, host=occupied.host)
+            )
+            place.netns = occupied.netns
+            return place
+
+    def _leave(self, place: Place) -> None:
+        """Nobody stands there any more. A host's own namespace lives on: what stood there for cgroups goes away."""
+        try:
+            if place.held is not None and place.host:
+                place.netns = find(place.netns)
+                place.settle(Plan())
+        except EnforcementFailed as error:
+            self._log.info("left a namespace as it was", netns=place.netns.inode, why=str(error))
+        with self._lock:
+            self._places.pop(place.netns.inode, None)
+
+    def _all_off(self, workloads: Sequence[Workload]) -> None:
+        for item in workloads:
+            self._tell(item, EnforcementState.OFF, "enforcement is switched off (enforce.enabled)")
+
+    def _tell_all(
+        self,
+        occupied: Occupied,
+        state: EnforcementState,
+        reason: str,
+        checks: tuple[Check, ...],
+        *,
+        drifted: bool = False,
+    ) -> None:
+        """Note the status of everyone in the namespace, and report what is news."""
+        shared = self._desired.ruleset(occupied)
+        for member in occupied.members:
+            ruleset = self._desired.ruleset_of(member.id) if occupied.host else shared
+            mine, why = _state_of(member, occupied, state, reason)
+            if ruleset is None and mine is EnforcementState.IN_FORCE:
+                mine, why = EnforcementState.OFF, "no ruleset was compiled for it"
+            digest = ruleset.digest if ruleset is not None else ""
+            self._tell(member, mine, why, digest=digest, checks=checks, drifted=drifted)
+
+    def _tell(
+        self,
+        workload: Workload,
+        state: EnforcementState,
+        reason: str,
+        *,
+        digest: str = "",
+        checks: tuple[Check, ...] = (),
+        drifted: bool = False,
+    ) -> None:
+        with self._lock:
+            news = self._statuses.note(
+                workload.id,
+                state,
+                at=self._clock(),
+                host=workload.host,
+                digest=digest,
+                reason=reason,
+                checks=checks,
+                drifted=drifted,
+            )
+        if news is not None:
+            self._report(news)
+
+
+def _state_of(
+    member: Workload, occupied: Occupied, state: EnforcementState, reason: str
+) -> tuple[EnforcementState, str]:
+    """The namespace's state as it applies to one member, with the reason that a person reads."""
+    if member.containment is Containment.NOT_CONTAINABLE:
+        state, reason = EnforcementState.NOT_CONTAINABLE, member.containment_reason
+    elif state is EnforcementState.FAILED:
+        pass
+    elif member.kind is WorkloadKind.HOST:
+        state, reason = EnforcementState.OFF, "rules are written for workloads, not for the host itself"
+    elif member.containment is Containment.HOST_SIDE:
+        state, reason = EnforcementState.NOT_CONTAINABLE, UNDOABLE
+    elif occupied.host and member.containment is not Containment.CGROUP:
+        state = EnforcementState.NOT_CONTAINABLE
+        reason = "it stands in the host's namespace and its cgroup is not known"
+    elif occupied.host:
+        reason = reason or HOST_NETWORK
+    elif member is not occupied.owner:
+        reason = reason or f"shares the namespace of {occupied.owner.name}, whose rules hold for both"
+    return state, reason
+
+
+def _containment_checks(workload: Workload) -> tuple[Check, ...]:
+    if workload.containment is not Containment.HOST_SIDE:
+        return ()
+    return (Check(name="cannot be undone from inside", passed=False, detail=UNDOABLE),)

@@ -1,0 +1,76 @@
+"""What the enforcer says of each workload, and whether that is news."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ringfence.model.enforcement import Enforcement, EnforcementState
+from ringfence.model.quarantine import Check
+
+REFRESH = timedelta(seconds=30)
+"""An unchanged status is told again this often, so that `verified` does not look old."""
+
+
+class Statuses:
+    """The latest `Enforcement` by workload id."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._known: dict[str, Enforcement] = {}
+        self._told: dict[str, Enforcement] = {}
+
+    def all(self) -> tuple[Enforcement, ...]:
+        return tuple(self._known.values())
+
+    def keep_only(self, workloads: Sequence[str]) -> None:
+        """Forget workloads that are not there any more."""
+        for gone in self._known.keys() - set(workloads):
+            self._known.pop(gone)
+            self._told.pop(gone, None)
+
+    def note(
+        self,
+        workload: str,
+        state: EnforcementState,
+        *,
+        at: datetime,
+        digest: str = "",
+        reason: str = "",
+        checks: tuple[Check, ...] = (),
+        drifted: bool = False,
+        host: str = "",
+    ) -> Enforcement | None:
+        """Take what was seen at `at`; returns the new status when it should be told, None when it is no news."""
+        old = self._known.get(workload)
+        same = old is not None and (old.state, old.digest) == (state, digest)
+        drifts, last = (old.drifts, old.last_drift) if old is not None and same else (0, None)
+        failed = state is EnforcementState.FAILED
+        new = Enforcement(
+            workload=workload,
+            host=host or self._host,
+            state=state,
+            digest=digest,
+            since=old.since if old is not None and same else at,
+            verified=(old.verified if old is not None else None) if failed else at,
+            reason=reason,
+            checks=checks,
+            drifts=drifts + drifted,
+            last_drift=at if drifted else last,
+        )
+        self._known[workload] = new
+        told = self._told.get(workload)
+        if told is not None and _gist(told) == _gist(new) and not _older(told, at):
+            return None
+        self._told[workload] = new
+        return new
+
+
+def _gist(status: Enforcement) -> Enforcement:
+    """What makes a status news: all but the time it was last seen and the figures in its checks."""
+    return replace(status, verified=None, checks=())
+
+
+def _older(told: Enforcement, at: datetime) -> bool:
+    return at - (told.verified or told.since) >= REFRESH
