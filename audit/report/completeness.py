@@ -1,0 +1,175 @@
+"""How complete the picture is: the gaps of the window, what was deleted, and whether the audit log is intact.
+
+Every report has this section, and every claim of absence goes through it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from audit.report.document import Column, Fact, Kind, Note, Section, Table, Weight
+from audit.report.sources import Sources
+from audit.verify import Verification
+from ringfence.model.event import AuditRecord, EventAction
+from ringfence.model.gap import Gap
+
+HEARTBEAT = timedelta(seconds=60)
+"""A host that was silent for longer before the end of the window may have seen something that is not stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completeness:
+    """What stands between the records and the truth. `limits` are sentences; none of them: the picture is whole.
+
+    `anchor` is the last audit record of the window or before it, so that a report of the past has the same digest
+    however much was recorded since.
+    """
+
+    gaps: tuple[Gap, ...]
+    verification: Verification | None
+    deleted_before: datetime | None
+    limits: tuple[str, ...]
+    anchor: AuditRecord | None = None
+
+    @property
+    def whole(self) -> bool:
+        return not self.limits
+
+
+def examine_completeness(sources: Sources) -> Completeness:
+    """Ask the store for gaps and the log for what was deleted, and verify the log."""
+    gaps = sources.gaps()
+    deleted = _deleted_before(sources)
+    limits: list[str] = []
+    if gaps:
+        limits.append(f"{_gaps_in_words(gaps)}; what happened then may be missing")
+    if deleted is not None and deleted > sources.parameters.start:
+        limits.append(f"flows that ended before {deleted.isoformat(timespec='seconds')} were deleted by retention")
+    if sources.parameters.filter_text:
+        limits.append("only connections that match the filter were looked at")
+    limits += _silent_hosts(sources)
+    verification = sources.trail.verify() if sources.trail is not None else None
+    return Completeness(
+        gaps=gaps,
+        verification=verification,
+        deleted_before=deleted,
+        limits=tuple(limits),
+        anchor=_anchor(sources),
+    )
+
+
+def limited(completeness: Completeness, limit: str) -> Completeness:
+    """The same with one more reason why it is not whole."""
+    return replace(completeness, limits=(*completeness.limits, limit))
+
+
+def gap_notes(completeness: Completeness) -> tuple[Note, ...]:
+    """For the top of a report: everything that makes its figures lower bounds."""
+    notes = [Note(text=_sentence(limit), weight=Weight.GAP) for limit in completeness.limits]
+    found = completeness.verification
+    if found is not None and not found.ok:
+        text = "This report was made without the audit log" if found.absent else "The audit log is not intact"
+        notes.append(Note(text=f"{text}: {found.problem}.", weight=Weight.WARNING))
+    return tuple(notes)
+
+
+def completeness_section(completeness: Completeness) -> Section:
+    """The section itself; last in every report."""
+    found = completeness.verification
+    if found is None or found.absent:
+        state = "not readable from the process that made this report"
+    else:
+        state = "intact" if found.ok else f"NOT intact: {found.problem}"
+    facts = [Fact(label="Gaps", value=len(completeness.gaps), kind=Kind.NUMBER)]
+    known = [gap.lost for gap in completeness.gaps if gap.lost is not None]
+    if completeness.gaps:
+        unknown = len(completeness.gaps) - len(known)
+        facts.append(Fact(label="Records known to be lost", value=sum(known), kind=Kind.NUMBER))
+        facts.append(Fact(label="Gaps of unknown size", value=unknown, kind=Kind.NUMBER))
+    facts.append(Fact(label="Audit log", value=state))
+    if completeness.anchor is not None:
+        facts.append(Fact(label="Audit records up to then", value=completeness.anchor.sequence, kind=Kind.NUMBER))
+        facts.append(Fact(label="Hash of the last of them", value=completeness.anchor.hash, kind=Kind.CODE))
+    table = Table(
+        key="gaps",
+        title="Gaps in the window",
+        columns=(
+            Column(title="Host"),
+            Column(title="From", kind=Kind.TIME),
+            Column(title="To", kind=Kind.TIME),
+            Column(title="Cause"),
+            Column(title="Lost", kind=Kind.NUMBER),
+            Column(title="Detail"),
+        ),
+        rows=tuple(
+            (gap.host, gap.started, gap.ended, gap.cause.value, gap.lost, gap.detail) for gap in completeness.gaps
+        ),
+        empty="No gap was recorded in this window.",
+        note="An empty “lost” means that nobody can know how many.",
+    )
+    text = (
+        "The records of this window are complete as far as Ringfence can know."
+        if completeness.whole
+        else "The figures of this report are lower bounds, and it claims no absence: "
+        + "; ".join(completeness.limits)
+        + "."
+    )
+    return Section(key="completeness", title="How complete this is", text=text, facts=tuple(facts), tables=(table,))
+
+
+def with_caveat(sections: tuple[Section, ...], completeness: Completeness) -> tuple[Section, ...]:
+    """Over a picture that is not whole, an empty table says that it proves nothing."""
+    if completeness.whole:
+        return sections
+    return tuple(
+        replace(
+            section,
+            tables=tuple(
+                replace(table, empty=f"{table.empty} That does not mean there was none: the picture is not complete.")
+                if table.empty and not table.rows and section.key != "completeness"
+                else table
+                for table in section.tables
+            ),
+        )
+        for section in sections
+    )
+
+
+def _deleted_before(sources: Sources) -> datetime | None:
+    """The latest moment up to which retention has deleted flows, from the audit log."""
+    if sources.trail is None:
+        return None
+    for record in sources.trail.records(newest_first=True):
+        if record.event.action is EventAction.RETENTION and record.event.target == "flows":
+            try:
+                return datetime.fromisoformat(str(record.event.detail["before"]))
+            except (KeyError, ValueError):
+                continue
+    return None
+
+
+def _anchor(sources: Sources) -> AuditRecord | None:
+    records = sources.trail.records(newest_first=True) if sources.trail is not None else iter(())
+    return next((record for record in records if record.event.at < sources.parameters.end), None)
+
+
+def _silent_hosts(sources: Sources) -> list[str]:
+    """Hosts that were not heard at the end of the window: what they saw since is not here yet."""
+    late = sources.parameters.end - HEARTBEAT
+    silent = sorted(item.host for item in sources.state.hosts.list() if item.at < late)
+    if not silent:
+        return []
+    listed = ", ".join(silent[:5]) + (f" and {len(silent) - 5} more" if len(silent) > 5 else "")
+    return [f"not heard up to the end of the window: {listed}"]
+
+
+def _gaps_in_words(gaps: tuple[Gap, ...]) -> str:
+    count = "1 gap" if len(gaps) == 1 else f"{len(gaps)} gaps"
+    hosts = sorted({gap.host for gap in gaps})
+    where = hosts[0] if len(hosts) == 1 else f"{len(hosts)} hosts"
+    return f"{count} recorded on {where}"
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:] + "."
