@@ -1,0 +1,34 @@
+"""The JSON API under `/api/v1`: the same answers as the pages, declared once for routes and OpenAPI."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify
+
+from web.api import audit, findings, flows, health, policies, quarantines, reports, workloads
+from web.api.openapi import PREFIX, document
+from web.api.operation import OBJECT, Operation
+
+VERSION = "1"
+
+
+def _openapi() -> Response:
+    return jsonify(document(OPERATIONS, VERSION))
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    *flows.OPERATIONS,
+    *workloads.OPERATIONS,
+    *policies.OPERATIONS,
+    *findings.OPERATIONS,
+    *quarantines.OPERATIONS,
+    *reports.OPERATIONS,
+    *audit.OPERATIONS,
+    *health.OPERATIONS,
+    Operation(
+        method="GET", path="/openapi.json", name="openapi", view=_openapi, summary="This document.", answer=OBJECT
+    ),
+)
+
+blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
+for _operation in OPERATIONS:
+    blueprint.add_url_rule(_operation.rule, _operation.name, _operation.view, methods=[_operation.method])

@@ -1,0 +1,153 @@
+"""The API of flows: rows, one flow, bars, edges, fields, and the live stream."""
+
+from __future__ import annotations
+
+from flask import request
+from werkzeug.wrappers import Response
+
+from ringfence.errors import NotFound
+from ringfence.model.flow import COLUMNS
+from web.api.operation import (
+    CURSOR,
+    FILTER,
+    LIMIT,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    WINDOW,
+    Operation,
+    Query,
+    answer,
+    fields,
+    limit_of,
+    list_of,
+)
+from web.edges import compared, edges_of
+from web.export import plain
+from web.flow_questions import bars_of, gaps_in, page_of, query_of
+from web.guard import services
+from web.live import Event
+from web.scope import strict_scope
+from web.stream import CONTENT_TYPE, stream_of
+
+
+def flows() -> Response:
+    found = strict_scope()
+    store = services().flows
+    page = page_of(store, found.window, found.bar, cursor=request.args.get("cursor") or None, limit=limit_of())
+    following = {"Link": f'<{found.address.changed(cursor=page.cursor)}>; rel="next"'} if page.cursor else {}
+    gaps = gaps_in(store, found.window)
+    response = answer({"flows": page.rows, "cursor": page.cursor, "total": page.total, "gaps": gaps})
+    response.headers.extend(following)
+    return response
+
+
+def flow(flow_id: str) -> Response:
+    row = services().flows.get(flow_id)
+    if row is None:
+        raise NotFound("this flow is not stored")
+    return answer(row)
+
+
+def histogram() -> Response:
+    found = strict_scope()
+    store = services().flows
+    gaps = gaps_in(store, found.window)
+    bars = bars_of(store, found.window, found.bar, gaps)
+    return answer({"bucket_seconds": bars.bucket_seconds, "times": bars.times, **bars.series, "gaps": gaps})
+
+
+def edges() -> Response:
+    found = strict_scope()
+    store = services().flows
+    now = edges_of(store, query_of(found.window, found.bar))
+    rows, complete = now.edges, now.complete
+    if request.args.get("compare") == "1":
+        before = edges_of(store, query_of(found.window.before, found.bar))
+        rows, complete = compared(now, before), complete and before.complete
+    return answer({"edges": rows, "complete": complete, "gaps": gaps_in(store, found.window)})
+
+
+def stream() -> Response:
+    return stream_of(_as_json)
+
+
+def _as_json(event: Event) -> Event:
+    return Event(id=event.id, name=event.name, data=plain(event.data))
+
+
+def flow_fields() -> Response:
+    rows = [
+        {"name": item.name, "ecs": item.ecs, "type": item.type, "aliases": item.aliases, "doc": item.doc}
+        for item in COLUMNS
+    ]
+    return answer({"fields": rows})
+
+
+FLOW = {"$ref": "#/components/schemas/Flow"}
+GAPS = list_of({"$ref": "#/components/schemas/Gap"})
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/flows",
+        name="flows",
+        view=flows,
+        summary="Flows, newest first; each connection once.",
+        queries=(FILTER, *WINDOW, LIMIT, CURSOR),
+        answer=fields(flows=list_of(FLOW), cursor={"type": ["string", "null"]}, total=NUMBER, gaps=GAPS),
+        problems=(400, 422),
+    ),
+    Operation(
+        method="GET",
+        path="/flows/histogram",
+        name="histogram",
+        view=histogram,
+        summary="Flows per bucket of time and verdict.",
+        queries=(FILTER, *WINDOW),
+        answer=fields(bucket_seconds=NUMBER, times=list_of(NUMBER), gaps=GAPS),
+        problems=(400,),
+    ),
+    Operation(
+        method="GET",
+        path="/flows/edges",
+        name="edges",
+        view=edges,
+        summary="Who is connected with whom, with counts and ports.",
+        queries=(
+            FILTER,
+            *WINDOW,
+            Query(name="compare", doc="1: with the window before; `change` is new, gone, more denied.", schema=TEXT),
+        ),
+        answer=fields(edges=list_of(OBJECT), complete={"type": "boolean"}, gaps=GAPS),
+        problems=(400,),
+    ),
+    Operation(
+        method="GET",
+        path="/flows/stream",
+        name="stream",
+        view=stream,
+        summary="Live flows as server-sent events; resumes with Last-Event-ID, a comment every 15 s.",
+        queries=(FILTER, Query(name="Last-Event-ID", doc="Id of the last event.", schema=TEXT, place="header")),
+        answer=TEXT,
+        content=CONTENT_TYPE,
+        problems=(400,),
+    ),
+    Operation(
+        method="GET",
+        path="/flows/fields",
+        name="flow_fields",
+        view=flow_fields,
+        summary="The fields of a flow: names for code, ECS names, aliases, meaning.",
+        answer=fields(fields=list_of(OBJECT)),
+    ),
+    Operation(
+        method="GET",
+        path="/flows/{flow_id}",
+        name="flow",
+        view=flow,
+        summary="One flow.",
+        answer=FLOW,
+        problems=(404,),
+    ),
+)

@@ -1,0 +1,149 @@
+"""The API of policy: the text in force, its history, a check, and a change with If-Match."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import request
+from werkzeug.wrappers import Response
+
+from policy_engine.parse import parse_policy
+from ringfence.errors import NotFound, PolicyInvalid
+from ringfence.store.state import PolicyRevision
+from web.api.operation import (
+    LIMIT,
+    MOMENT,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    Operation,
+    Query,
+    answer,
+    as_plain,
+    body_of,
+    limit_of,
+    list_of,
+)
+from web.api.operation import fields as object_of
+from web.guard import actor, services
+from web.ordering import read_reason
+from web.policy_change import change_of
+from web.policy_view import read_policy
+from web.problems import Refused, problem_rows
+
+TAG = re.compile(r'(?:W/)?"?(\d{1,9})"?\Z')
+
+
+def policy() -> Response:
+    return _answer(services().state.policies.current())
+
+
+def policy_history() -> Response:
+    return answer({"revisions": [_without_text(item) for item in services().state.policies.list(limit=limit_of())]})
+
+
+def policy_revision(revision: int) -> Response:
+    found = services().state.policies.get(revision)
+    if found is None:
+        raise NotFound(f"there is no revision {revision} of the policy")
+    return _answer(found)
+
+
+def policy_check() -> Response:
+    """An invalid policy is a good answer to a check, so the status is 200."""
+    text = _text(body_of(text=str))
+    given = services()
+    try:
+        policies = parse_policy(text)
+    except PolicyInvalid as error:
+        return answer({"valid": False, "problems": problem_rows(error), "change": None})
+    former = read_policy(given.state.policies.current().text)
+    change = (
+        change_of(former, policies, given.state.workloads.current(), given.flows, given.clock())
+        if former is not None
+        else None
+    )
+    return answer({"valid": True, "problems": [], "change": change})
+
+
+def policy_apply() -> Response:
+    body = body_of(text=str, reason=str)
+    made = services().actions.apply_policy(
+        text=_text(body), reason=read_reason(body.get("reason", "")), actor=actor(), expected=_expected()
+    )
+    return _answer(made, status=201)
+
+
+def _text(body: dict[str, Any]) -> str:
+    if "text" not in body:
+        raise Refused(422, "text is missing.")
+    return str(body["text"])
+
+
+def _expected() -> int | None:
+    """The revision of If-Match; None when any will do."""
+    header = request.headers.get("If-Match", "").strip()
+    if header in ("", "*"):
+        return None
+    found = TAG.match(header)
+    if found is None:
+        raise Refused(400, "If-Match must be the ETag of a policy, its revision in quotes.")
+    return int(found.group(1))
+
+
+def _answer(found: PolicyRevision, status: int = 200) -> Response:
+    return answer(found, status, ETag=f'"{found.revision}"')
+
+
+def _without_text(found: PolicyRevision) -> dict[str, Any]:
+    return {name: value for name, value in as_plain(found).items() if name != "text"}
+
+
+REVISION = object_of(revision=NUMBER, text=TEXT, author=TEXT, reason=TEXT, applied=MOMENT)
+
+OPERATIONS = (
+    Operation(
+        method="GET", path="/policies", name="policy", view=policy, summary="The policy in force.", answer=REVISION
+    ),
+    Operation(
+        method="POST",
+        path="/policies",
+        name="policy_apply",
+        view=policy_apply,
+        summary="Apply a policy; with If-Match only if that revision is in force.",
+        queries=(Query(name="If-Match", doc="ETag of the revision it was made from.", schema=TEXT, place="header"),),
+        body=object_of(("text", "reason"), text=TEXT, reason=TEXT),
+        answer=REVISION,
+        status=201,
+        problems=(409, 422, 503),
+    ),
+    Operation(
+        method="POST",
+        path="/policies/check",
+        name="policy_check",
+        view=policy_check,
+        summary="Every problem of a draft, or what it would open and close by recorded history.",
+        body=object_of(("text",), text=TEXT),
+        answer=object_of(valid={"type": "boolean"}, problems=list_of(OBJECT), change={"type": ["object", "null"]}),
+        problems=(422,),
+    ),
+    Operation(
+        method="GET",
+        path="/policies/history",
+        name="policy_history",
+        view=policy_history,
+        summary="Revisions, newest first, without their texts.",
+        queries=(LIMIT,),
+        answer=object_of(revisions=list_of(OBJECT)),
+    ),
+    Operation(
+        method="GET",
+        path="/policies/history/{revision}",
+        name="policy_revision",
+        view=policy_revision,
+        summary="One revision with its text.",
+        answer=REVISION,
+        problems=(404,),
+    ),
+)

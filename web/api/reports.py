@@ -1,0 +1,99 @@
+"""The API of reports: catalogue and history, order, one, and its files."""
+
+from __future__ import annotations
+
+from werkzeug.wrappers import Response
+
+from audit.report.catalogue import CATALOGUE
+from ringfence.errors import NotFound
+from web.api.operation import (
+    FILTER,
+    LIMIT,
+    OBJECT,
+    TEXT,
+    WINDOW,
+    Operation,
+    answer,
+    as_plain,
+    body_of,
+    fields,
+    limit_of,
+    list_of,
+)
+from web.guard import services
+from web.pages.reports import file_of, order_report
+from web.scope import strict_scope
+
+
+def reports() -> Response:
+    kinds = [{"kind": kind, "title": item.title, "description": item.description} for kind, item in CATALOGUE.items()]
+    history = [_public(item) for item in services().state.reports.list(limit=limit_of(200))]
+    return answer({"catalogue": kinds, "reports": history})
+
+
+def report(report_id: str) -> Response:
+    found = services().state.reports.get(report_id)
+    if found is None:
+        raise NotFound("no such report")
+    return answer(_public(found))
+
+
+def report_create() -> Response:
+    found = strict_scope(default_range="24h")
+    kind = body_of(kind=str).get("kind", "")
+    return answer(_public(order_report(kind, found.window.start, found.window.end, found.bar.text)), 202)
+
+
+def report_file(report_id: str, kind: str) -> Response:
+    return file_of(report_id, kind)
+
+
+def _public(found: object) -> dict[str, object]:
+    """Formats instead of paths on the server."""
+    row: dict[str, object] = as_plain(found)
+    files = row["files"]
+    return row | {"files": sorted(files) if isinstance(files, dict) else []}
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/reports",
+        name="reports",
+        view=reports,
+        summary="The catalogue, and the reports that were made.",
+        queries=(LIMIT,),
+        answer=fields(catalogue=list_of(OBJECT), reports=list_of(OBJECT)),
+    ),
+    Operation(
+        method="POST",
+        path="/reports",
+        name="report_create",
+        view=report_create,
+        summary="Make a report over a time range and a filter; its state shows when it is done.",
+        queries=(FILTER, *WINDOW),
+        body=fields(("kind",), kind=TEXT),
+        answer=OBJECT,
+        status=202,
+        problems=(400, 422, 503),
+    ),
+    Operation(
+        method="GET",
+        path="/reports/{report_id}",
+        name="report",
+        view=report,
+        summary="One report with its digest.",
+        answer=OBJECT,
+        problems=(404,),
+    ),
+    Operation(
+        method="GET",
+        path="/reports/{report_id}/{kind}",
+        name="report_file",
+        view=report_file,
+        summary="A report as html, csv (a ZIP of tables) or json.",
+        answer=TEXT,
+        content="application/octet-stream",
+        problems=(404, 503),
+    ),
+)

@@ -1,0 +1,81 @@
+"""The API of workloads: the list, and one with its policy state, peers and findings."""
+
+from __future__ import annotations
+
+from werkzeug.wrappers import Response
+
+from policy_engine.modes import mode_of
+from ringfence.errors import NotFound
+from ringfence.model.workload import Workload
+from ringfence.store.flows import FlowQuery
+from web.api.operation import OBJECT, WINDOW, Operation, answer, as_plain, fields, list_of
+from web.bar import read_bar
+from web.edges import edges_of
+from web.guard import services
+from web.policy_view import effective, hits_of, read_policy
+from web.scope import strict_scope
+from web.tokens import term
+
+
+def workloads() -> Response:
+    state = services().state
+    held = {item.workload: item.id for item in state.quarantines.active()}
+    return answer({"workloads": [_fields(item, held) for item in state.workloads.current()]})
+
+
+def workload(workload_id: str) -> Response:
+    found = strict_scope(default_range="24h")
+    given = services()
+    item = given.state.workloads.get(workload_id)
+    if item is None:
+        raise NotFound("no workload with this id is known")
+    query = FlowQuery(
+        start=found.window.start, end=found.window.end, filter=read_bar(term("workload", workload_id)).filter
+    )
+    edges = edges_of(given.flows, query)
+    policies = read_policy(given.state.policies.current().text)
+    cards = effective(policies, item, hits_of(given.flows, query)) if policies else ()
+    held = {entry.workload: entry.id for entry in given.state.quarantines.active()}
+    return answer(
+        _fields(item, held)
+        | {
+            "outgoing": [edge for edge in edges.edges if edge.src == workload_id],
+            "incoming": [edge for edge in edges.edges if edge.dst == workload_id],
+            "policies": [{"tier": tier, **as_plain(card)} for tier, card in cards],
+        }
+    )
+
+
+def _fields(item: Workload, held: dict[str, str]) -> dict[str, object]:
+    state = services().state
+    policies = read_policy(state.policies.current().text)
+    return {
+        **as_plain(item),
+        "mode": mode_of(policies, item.labels) if policies else None,
+        "enforcement": state.enforcements.get(item.id),
+        "quarantine": held.get(item.id),
+    }
+
+
+WORKLOAD = {"$ref": "#/components/schemas/Workload"}
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/workloads",
+        name="workloads",
+        view=workloads,
+        summary="Workloads that run now.",
+        answer=fields(workloads=list_of(WORKLOAD)),
+    ),
+    Operation(
+        method="GET",
+        path="/workloads/{workload_id}",
+        name="workload",
+        view=workload,
+        summary="One workload with its peers in the time range and the policies that select it.",
+        queries=WINDOW,
+        answer=OBJECT,
+        problems=(400, 404),
+    ),
+)

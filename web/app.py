@@ -1,0 +1,66 @@
+"""The Flask application: guard, pages and API over the services it is given."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_wtf.csrf import CSRFProtect
+
+from web import guard, problems, render
+from web.api import blueprint as api
+from web.pages import BLUEPRINTS
+from web.secret import load_secret
+from web.services import Services
+
+LARGEST_BODY = 2 * 1024 * 1024
+LOGIN_LIMIT = "10 per minute; 60 per hour"
+LIMITED = ("account.login_submit", "account.invited_submit", "account.invited", "account.password")
+STATIC_SECONDS = 24 * 3600
+
+
+def create_app(services: Services) -> Flask:
+    """Build the application; the key of its cookies is kept in the data folder."""
+    app = Flask("web", root_path=str(Path(__file__).parent))
+    app.config.update(
+        SECRET_KEY=load_secret(services.config.general.data_dir / "web" / "session.key"),
+        MAX_CONTENT_LENGTH=LARGEST_BODY,
+        MAX_FORM_MEMORY_SIZE=LARGEST_BODY,
+        MAX_FORM_PARTS=200,
+        SEND_FILE_MAX_AGE_DEFAULT=STATIC_SECONDS,
+        SESSION_COOKIE_NAME="ringfence",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=services.config.web.public_url.startswith("https://"),
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=services.config.web.session_hours),
+        SESSION_REFRESH_EACH_REQUEST=False,
+        WTF_CSRF_CHECK_DEFAULT=False,  # the guard checks, so that bearer tokens need no form token
+        WTF_CSRF_TIME_LIMIT=None,  # lives as long as the session
+        WTF_CSRF_SSL_STRICT=False,  # our own Referrer-Policy leaves no referrer to compare
+        RATELIMIT_HEADERS_ENABLED=True,
+    )
+    app.extensions["ringfence"] = services
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    csrf = CSRFProtect(app)
+    guard.install(app, csrf)
+    problems.install(app)
+    render.install(app, _version())
+    for blueprint in (*BLUEPRINTS, api):
+        app.register_blueprint(blueprint)
+    limiter = Limiter(get_remote_address, app=app, storage_uri="memory://", headers_enabled=True)
+    for endpoint in LIMITED:
+        limited: Any = limiter.limit(LOGIN_LIMIT)(app.view_functions[endpoint])
+        app.view_functions[endpoint] = limited
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("ringfence")
+    except PackageNotFoundError:
+        return "unreleased"

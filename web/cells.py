@@ -1,0 +1,147 @@
+"""A flow as a row of cells: each value knows the filter term it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ringfence.model.flow import COLUMNS, ColumnType
+from web import words
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A piece of text; with `field` it can be filtered in and out."""
+
+    text: str
+    field: str = ""
+    value: str = ""
+    title: str = ""
+    style: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """The parts of one cell. `style` is the CSS class of the cell: num, mono, wide."""
+
+    key: str
+    parts: tuple[Part, ...]
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowColumn:
+    """A column of the table: how it is called and how a row fills it."""
+
+    key: str
+    title: str
+    parts: Callable[[Row], tuple[Part, ...]]
+    style: str = ""
+
+
+def _endpoint(side: str) -> Callable[[Row], tuple[Part, ...]]:
+    def parts(row: Row) -> tuple[Part, ...]:
+        address, name = str(row[f"{side}_ip"]), row[f"{side}_name"]
+        at = Part(text=address, field=f"{side}_ip", value=address, style="mono dim" if name else "mono")
+        if not name:
+            return (at,)
+        return Part(
+            text=name, field=f"{side}_name", value=name, title=f"{row[f'{side}_kind'] or 'workload'} {name}"
+        ), at
+
+    return parts
+
+
+def _service(row: Row) -> tuple[Part, ...]:
+    transport = str(row["transport"] or row["protocol"])
+    protocol = Part(text=transport, field="transport", value=transport, style="dim")
+    if row["dst_port"] is not None and row["protocol"] not in (1, 58):
+        port = str(row["dst_port"])
+        return Part(text=port, field="dst_port", value=port, style="mono"), protocol
+    if row["icmp_type"] is not None:
+        number = str(row["icmp_type"])
+        return Part(text=f"type {number}", field="icmp_type", value=number), protocol
+    return (protocol,)
+
+
+def _rule(row: Row) -> tuple[Part, ...]:
+    rule = row["rule"]
+    if not rule:
+        return (Part(text=words.NOTHING, style="dim"),)
+    return (Part(text=rule, field="rule", value=rule, title=row["sentence"] or ""),)
+
+
+def total_bytes(row: Row) -> int | None:
+    """Both ways together, over the figures that are known; None when neither is."""
+    known = [row[name] for name in ("src_bytes", "dst_bytes") if row[name] is not None]
+    return sum(known) if known else None
+
+
+def _bytes(row: Row) -> tuple[Part, ...]:
+    total = total_bytes(row)
+    title = f"{words.in_number(row['src_bytes'])} B sent, {words.in_number(row['dst_bytes'])} B received"
+    return (Part(text=words.in_bytes(total), title=title),)
+
+
+def _duration(row: Row) -> tuple[Part, ...]:
+    if row["ended"] is None:
+        return (Part(text="open", style="dim", title="the connection has not ended"),)
+    length = row["ended"] - row["started"]
+    return (Part(text=words.in_duration(length), title=f"{length.total_seconds():.6f} s"),)
+
+
+def _plain(name: str, kind: ColumnType) -> Callable[[Row], tuple[Part, ...]]:
+    def parts(row: Row) -> tuple[Part, ...]:
+        value = row[name]
+        if value is None or value == []:
+            return (Part(text=words.NOTHING, style="dim"),)
+        if isinstance(value, list):
+            return tuple(_label(item) for item in value)
+        if isinstance(value, datetime):
+            return (Part(text=words.in_iso(value)),)
+        style = "mono" if kind in (ColumnType.ADDRESS, ColumnType.PORT) else ""
+        return (Part(text=str(value), field=name, value=str(value), style=style),)
+
+    return parts
+
+
+def _label(text: str) -> Part:
+    key, _, value = text.partition("=")
+    return Part(text=text, field=f"label.{key}", value=value)
+
+
+BUILT: tuple[FlowColumn, ...] = (
+    FlowColumn(key="source", title="Source", parts=_endpoint("src"), style="end"),
+    FlowColumn(key="destination", title="Destination", parts=_endpoint("dst"), style="end"),
+    FlowColumn(key="service", title="Service", parts=_service),
+    FlowColumn(key="bytes", title="Bytes", parts=_bytes, style="num"),
+    FlowColumn(key="duration", title="Duration", parts=_duration, style="num"),
+    FlowColumn(key="rule", title="Rule", parts=_rule, style="wide"),
+)
+DEFAULT = tuple(column.key for column in BUILT)
+CHOICES: dict[str, FlowColumn] = {column.key: column for column in BUILT} | {
+    column.name: FlowColumn(
+        key=column.name,
+        title=column.name.replace("_", " "),
+        parts=_plain(column.name, column.type),
+        style="num" if column.type in (ColumnType.LONG, ColumnType.SMALL) else "",
+    )
+    for column in COLUMNS
+    if column.name not in {"rule", "flow_id"}
+}
+"""Every column a person can choose: the composed ones, then every column of the schema."""
+
+
+def chosen(text: str) -> tuple[FlowColumn, ...]:
+    """The columns that a `cols` parameter names; unknown names are left out, none left means the default."""
+    found = [CHOICES[key] for key in dict.fromkeys(text.split(",")) if key in CHOICES]
+    return tuple(found) or tuple(CHOICES[key] for key in DEFAULT)
+
+
+def cells(row: Row, columns: tuple[FlowColumn, ...]) -> tuple[Cell, ...]:
+    return tuple(Cell(key=column.key, parts=column.parts(row), style=column.style) for column in columns)

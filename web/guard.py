@@ -1,0 +1,137 @@
+"""Stands before every view: who asks, may they, and is the request their own. And after it: the security headers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import cast
+
+from flask import Flask, Response, current_app, g, request, session
+from flask_wtf.csrf import CSRFProtect
+
+from ringfence import metrics
+from ringfence.errors import AuditUnavailable
+from ringfence.log import logger
+from ringfence.model.event import AuditEvent, EventAction
+from ringfence.store.state import User
+from web.actions import Actor
+from web.identity import identify
+from web.permissions import needed_for, permitted
+from web.problems import Refused
+from web.services import Services
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+_log = logger("web")
+
+
+def install(app: Flask, csrf: CSRFProtect) -> None:
+    """Put the guard before and after every request of an application."""
+
+    @app.before_request
+    def admit() -> None:
+        _admit(csrf)
+
+    @app.after_request
+    def seal(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if request.endpoint != "static":
+            response.headers.setdefault("Cache-Control", "no-store")
+        if request.is_secure:
+            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+        metrics.HTTP_REQUESTS.labels(route=request.endpoint or "none", status=response.status_code).inc()
+        return response
+
+
+def services() -> Services:
+    """The services of the application that answers this request."""
+    return cast(Services, current_app.extensions["ringfence"])
+
+
+def user() -> User:
+    """The user of this request; only views that need a login may ask."""
+    caller = g.caller
+    if caller is None:
+        raise Refused(401, "Sign in first.")
+    return cast(User, caller.user)
+
+
+def actor() -> Actor:
+    """The user of this request as the author of an order."""
+    return Actor(name=user().name, origin=origin())
+
+
+def origin() -> str:
+    """The peer's address; forwarding headers are not believed."""
+    return request.remote_addr or ""
+
+
+def session_lifetime() -> timedelta:
+    return timedelta(hours=services().config.web.session_hours)
+
+
+def record(
+    action: EventAction, target: str, *, outcome: str = "success", by: str | None = None, **detail: object
+) -> None:
+    """Write an audit event for this request.
+
+    Raises:
+        AuditUnavailable: it could not be made durable; a change must then not be made.
+    """
+    name = by if by is not None else (g.caller.user.name if g.get("caller") else "anonymous")
+    event = AuditEvent(
+        at=services().clock(),
+        actor=name[:200],
+        action=action,
+        target=target[:500],
+        outcome=outcome,
+        origin=origin(),
+        detail=detail,
+    )
+    services().audit.append(event)
+
+
+def note(action: EventAction, target: str, *, outcome: str, by: str | None = None, **detail: object) -> None:
+    """Like `record` for what is refused anyway: an audit log that cannot be written makes it no more allowed."""
+    try:
+        record(action, target, outcome=outcome, by=by, **detail)
+    except AuditUnavailable as error:
+        _log.error("refusal not recorded", action=action.value, target=target, error=str(error))
+
+
+def _admit(csrf: CSRFProtect) -> None:
+    given = services()
+    g.caller = None
+    if request.endpoint is None or request.endpoint == "static":
+        return
+    g.caller = identify(request, session, given.state, session_lifetime(), given.clock())
+    if request.method not in SAFE and not (g.caller and g.caller.by_token):
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+            raise Refused(403, "This request came from another site.")
+        csrf.protect()
+    needed = needed_for(request.endpoint)
+    role = g.caller.user.role if g.caller else None
+    if needed is not None and permitted(role, needed):
+        return
+    if role is None:
+        raise Refused(401, "Sign in first.")
+    note(
+        EventAction.ACCESS_DENIED,
+        request.path,
+        outcome="denied",
+        method=request.method,
+        needs=needed.value if needed else "unlisted",
+    )
+    raise Refused(403, f"Your role ({role.value}) may not do this.")

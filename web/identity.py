@@ -1,0 +1,73 @@
+"""Who is asking: a signed session cookie, or a bearer token of the API. Ends at once when revoked."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import Request
+from flask.sessions import SessionMixin
+
+from ringfence.store.state import State, User
+from web.bootstrap import ENDED_SESSION, digest_of, user_of_token
+
+BEARER = "bearer "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """The user of one request; `by_token` requests carry no cookie, so they cannot be forged by another site."""
+
+    user: User
+    by_token: bool
+
+
+def open_session(session: SessionMixin, user: User, now: datetime) -> None:
+    """Start a new session for a user: nothing of the former one is kept."""
+    session.clear()
+    session.permanent = True
+    session["user"] = user.name
+    session["epoch"] = user.session_epoch
+    session["id"] = secrets.token_urlsafe(16)
+    session["at"] = int(now.timestamp())
+
+
+def end_session(session: SessionMixin, state: State, lifetime: timedelta, now: datetime) -> None:
+    """End this session for good: a copy of its cookie does not work any more either."""
+    if "id" in session:
+        state.users.add_token(
+            digest=digest_of(session["id"]), purpose=ENDED_SESSION, subject=session["user"], expires=now + lifetime
+        )
+    session.clear()
+
+
+def identify(
+    request: Request, session: SessionMixin, state: State, lifetime: timedelta, now: datetime
+) -> Caller | None:
+    """The caller, None for an anonymous one. A bearer token counts only under `/api/` and `/metrics`."""
+    header = request.headers.get("Authorization", "")
+    if header:
+        if not header.lower().startswith(BEARER) or not request.path.startswith(("/api/", "/metrics")):
+            return None
+        return _by_token(header[len(BEARER) :].strip(), state, now)
+    return _by_session(session, state, lifetime, now)
+
+
+def _by_token(token: str, state: State, now: datetime) -> Caller | None:
+    user = user_of_token(state, token, now)
+    return Caller(user=user, by_token=True) if user else None
+
+
+def _by_session(session: SessionMixin, state: State, lifetime: timedelta, now: datetime) -> Caller | None:
+    if not all(key in session for key in ("user", "epoch", "id", "at")):
+        return None
+    if now.timestamp() - session["at"] > lifetime.total_seconds():
+        return None
+    user = state.users.get(session["user"])
+    if user is None or user.disabled or user.session_epoch != session["epoch"]:
+        return None
+    digest = digest_of(session["id"])
+    if state.users.take_token(digest=digest, purpose=ENDED_SESSION, now=now, consume=False):
+        return None
+    return Caller(user=user, by_token=False)

@@ -1,0 +1,130 @@
+"""Flows: who talked to whom, and what decided it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, render_template, request
+
+from ringfence.errors import NotFound
+from ringfence.model.event import EventAction
+from web import cells, export
+from web.bar import read_bar, suggestions
+from web.flow_questions import MOST_EXPORTED, bars_of, gaps_in, neighbours, page_of, query_of, ways_out
+from web.flow_story import story_of
+from web.guard import record, services
+from web.live import Event
+from web.render import page
+from web.scope import scope, strict_scope
+from web.stream import stream_of
+from web.verdicts import shown
+
+blueprint = Blueprint("flows", __name__)
+
+
+@blueprint.get("/flows")
+def show() -> tuple[str, int]:
+    found = scope()
+    columns = cells.chosen(found.address.one("cols"))
+    context: dict[str, Any] = {"columns": columns, "choices": cells.CHOICES, "story": None}
+    if not found.answerable:
+        return page("pages/flows.html", answered=False, **context), 400
+    store = services().flows
+    gaps = gaps_in(store, found.window)
+    answer = page_of(store, found.window, found.bar, cursor=found.address.one("cursor") or None)
+    selected = found.address.one("flow")
+    if selected and (row := store.get(selected)):
+        context |= {"story": story_of(services().state, row), "neighbours": neighbours(store, row)}
+    return page(
+        "pages/flows.html",
+        answered=True,
+        answer=answer,
+        gaps=gaps,
+        bars=bars_of(store, found.window, found.bar, gaps),
+        ways=() if answer.total else ways_out(store, found.window, found.bar),
+        rows=_rows(answer.rows, columns),
+        **context,
+    ), 200
+
+
+@blueprint.get("/flows/rows")
+def rows() -> str:
+    """The next page of the table, as rows."""
+    found = strict_scope()
+    columns = cells.chosen(found.address.one("cols"))
+    answer = page_of(services().flows, found.window, found.bar, cursor=found.address.one("cursor") or None)
+    return page("fragments/flow_rows.html", answer=answer, columns=columns, rows=_rows(answer.rows, columns))
+
+
+@blueprint.get("/flows/panel/<flow_id>")
+def panel(flow_id: str) -> str:
+    """The whole story of one flow."""
+    row = services().flows.get(flow_id)
+    if row is None:
+        raise NotFound("this flow is not stored (any more)")
+    story = story_of(services().state, row)
+    return page("fragments/flow_panel.html", story=story, neighbours=neighbours(services().flows, row))
+
+
+@blueprint.get("/flows/suggest")
+def suggest() -> Response:
+    """Whether the bar is valid so far, where it is wrong, and what could come next."""
+    text = request.args.get("q", "")
+    bar = read_bar(text)
+    return jsonify(
+        {
+            "valid": bar.valid,
+            "error": bar.error,
+            "offset": bar.offset,
+            "suggestions": [{"text": item, "doc": doc} for item, doc in suggestions(text)],
+        }
+    )
+
+
+def export_(kind: str) -> Response:
+    """Everything that matches, not only what is on screen; recorded in the audit log first."""
+    found = strict_scope()
+    store = services().flows
+    total = page_of(store, found.window, found.bar, limit=1).total
+    limits = {"from": found.window.start.isoformat(), "to": found.window.end.isoformat(), "filter": found.bar.text}
+    record(EventAction.EXPORT, f"flows as {kind}", flows=min(total, MOST_EXPORTED), **limits)
+    note = f"only the newest {MOST_EXPORTED} of {total} flows are in this file" if total > MOST_EXPORTED else ""
+    flows_of = export.rows_of(store, query_of(found.window, found.bar), MOST_EXPORTED)
+    write = export.as_csv if kind == "csv" else export.as_json_lines
+    lines = write(flows_of, gaps_in(store, found.window), note)
+    name = f"flows-{found.window.start:%Y%m%dT%H%M%S}-{found.window.end:%Y%m%dT%H%M%S}.{kind}"
+    return Response(
+        lines,
+        content_type=export.FORMATS[kind],
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+blueprint.add_url_rule("/flows/export.<any(csv, json):kind>", "export", export_)
+
+
+@blueprint.get("/flows/live")
+def live() -> Response:
+    """New rows of the table as they come, as server-sent events."""
+    found = strict_scope()
+    columns = cells.chosen(found.address.one("cols"))
+
+    def render(event: Event) -> Event:
+        if event.name != "flows":
+            return event
+        html = render_template(
+            "fragments/flow_rows.html",
+            rows=_rows(event.data, columns),
+            columns=columns,
+            answer=None,
+            scope=found,
+            here=found.address,
+        )
+        return Event(id=event.id, name=event.name, data=html)
+
+    return stream_of(render)
+
+
+def _rows(found: Iterable[Mapping[str, Any]], columns: tuple[cells.FlowColumn, ...]) -> list[dict[str, object]]:
+    return [{"row": row, "shown": shown(row).value, "cells": cells.cells(row, columns)} for row in found]

@@ -1,0 +1,88 @@
+"""Map: how is the estate connected? As a picture and as the table of the same edges."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint
+
+from web.edges import Edge, Edges, compared, edge_filter, edges_of, nodes_of
+from web.flow_questions import gaps_in, query_of, ways_out
+from web.guard import services
+from web.problems import Refused
+from web.render import page
+from web.scope import Scope, scope, strict_scope
+
+blueprint = Blueprint("map", __name__)
+GROUPS = {"network": "network", "project": "project", "host": "host", "none": "no groups"}
+MOST_ELEMENTS = 2_000
+
+
+@blueprint.get("/map")
+def show() -> tuple[str, int]:
+    found = scope()
+    group_by = found.address.one("group") or "network"
+    context: dict[str, Any] = {"groups": GROUPS, "group_by": group_by, "as_table": found.address.one("view") == "table"}
+    if not found.answerable:
+        return page("pages/map.html", answered=False, **context), 400
+    given = services()
+    edges, complete = edges_with_changes(found, compare=found.address.one("compare") == "1")
+    nodes = nodes_of(edges, given.state.workloads.current(), group_by, quarantined_ids())
+    selected = next((edge for edge in edges if edge.id == found.address.one("edge")), None)
+    return page(
+        "pages/map.html",
+        answered=True,
+        edges=edges,
+        complete=complete,
+        nodes=nodes,
+        map_nodes=[asdict(node) for node in nodes],
+        map_edges=[map_edge(item) for item in edges],
+        edge_filter=edge_filter(selected) if selected else "",
+        too_many=len(nodes) + len(edges) > MOST_ELEMENTS,
+        gaps=gaps_in(given.flows, found.window),
+        ways=() if edges else ways_out(given.flows, found.window, found.bar),
+        selected=selected,
+        **context,
+    ), 200
+
+
+@blueprint.get("/map/edge")
+def edge() -> str:
+    """The panel of one edge."""
+    found = strict_scope()
+    wanted = found.address.one("edge")
+    edges, _ = edges_with_changes(found, compare=False)
+    selected = next((item for item in edges if item.id == wanted), None)
+    if selected is None:
+        raise Refused(404, "There is no such edge in this time range.")
+    return page("fragments/edge_panel.html", selected=selected, edge_filter=edge_filter(selected))
+
+
+def edges_with_changes(found: Scope, *, compare: bool) -> tuple[tuple[Edge, ...], bool]:
+    """The edges of the request's window, compared with the window before when asked to."""
+    flows = services().flows
+    now = edges_of(flows, query_of(found.window, found.bar))
+    if not compare:
+        return now.edges, now.complete
+    before: Edges = edges_of(flows, query_of(found.window.before, found.bar))
+    return compared(now, before), now.complete and before.complete
+
+
+def quarantined_ids() -> frozenset[str]:
+    return frozenset(item.workload for item in services().state.quarantines.active())
+
+
+def map_edge(item: Edge) -> dict[str, Any]:
+    """What the picture needs of an edge."""
+    source, target = item.key
+    return {
+        "id": item.id,
+        "source": source,
+        "target": target,
+        "shown": item.shown.value,
+        "flows": item.flows,
+        "denied": item.denied,
+        "bytes": item.bytes,
+        "change": item.change,
+    }

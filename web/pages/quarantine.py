@@ -1,0 +1,86 @@
+"""Quarantine: who is isolated, is it true, and how do I undo it?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flask import Blueprint, redirect, request
+from werkzeug.wrappers import Response
+
+from ringfence.errors import NotFound
+from ringfence.store.flows import FlowQuery
+from web.bar import read_bar
+from web.edges import edges_of
+from web.guard import actor, services
+from web.ordering import DURATIONS, OrderInvalid, read_access, read_expiry, read_reason
+from web.render import page
+from web.tokens import term
+
+blueprint = Blueprint("quarantine", __name__)
+WEEK = timedelta(days=7)
+
+
+@blueprint.get("/quarantine")
+def show() -> str:
+    items = services().state.quarantines.list()
+    return page(
+        "pages/quarantines.html",
+        active=[item for item in items if item.active],
+        former=[item for item in items if not item.active],
+    )
+
+
+@blueprint.get("/quarantine/<quarantine_id>")
+def one(quarantine_id: str) -> str:
+    """A page, or with htmx the part that changes while it is applied or released."""
+    found = services().state.quarantines.get(quarantine_id)
+    if found is None:
+        raise NotFound("no such quarantine")
+    template = "fragments/quarantine.html" if request.headers.get("HX-Request") else "pages/quarantine.html"
+    return page(template, item=found)
+
+
+@blueprint.get("/quarantine/plan/<workload_id>")
+def plan(workload_id: str) -> str:
+    return _plan(workload_id)
+
+
+@blueprint.post("/quarantine/plan/<workload_id>")
+def order(workload_id: str) -> Response | tuple[str, int]:
+    form = request.form
+    try:
+        reason = read_reason(form.get("reason", ""))
+        expires = read_expiry(form.get("duration", ""), services().clock())
+        access = read_access(form.get("access", ""))
+    except OrderInvalid as error:
+        return _plan(workload_id, error=str(error), typed=form.to_dict()), 422
+    made = services().actions.quarantine(
+        workload=workload_id, reason=reason, actor=actor(), expires=expires, access=access
+    )
+    return redirect(f"/quarantine/{made.id}", code=303)
+
+
+@blueprint.post("/quarantine/<quarantine_id>/release")
+def release(quarantine_id: str) -> Response:
+    reason = read_reason(request.form.get("reason", ""))
+    made = services().actions.release(quarantine=quarantine_id, reason=reason, actor=actor())
+    return redirect(f"/quarantine/{made.id}", code=303)
+
+
+def _plan(workload_id: str, *, error: str = "", typed: dict[str, str] | None = None) -> str:
+    given = services()
+    found = given.actions.plan_quarantine(workload_id)
+    now = given.clock()
+    week = FlowQuery(start=now - WEEK, end=now, filter=read_bar(term("workload", workload_id)).filter)
+    edges = edges_of(given.flows, week).edges
+    template = "fragments/quarantine_plan.html" if request.headers.get("HX-Request") else "pages/quarantine_plan.html"
+    return page(
+        template,
+        plan=found,
+        edges=edges[:8],
+        peers=len({edge.key for edge in edges}),
+        flows=sum(edge.flows for edge in edges),
+        durations=DURATIONS,
+        error=error,
+        typed=typed or {},
+    )

@@ -1,0 +1,135 @@
+"""Workloads: what is this thing, and what may it do?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import Blueprint
+
+from policy_engine.modes import mode_of
+from ringfence.errors import NotFound
+from ringfence.model.enforcement import Enforcement
+from ringfence.model.finding import Finding, FindingState
+from ringfence.model.quarantine import Quarantine
+from ringfence.model.verdict import Mode
+from ringfence.model.workload import Workload
+from ringfence.store.flows import FlowQuery
+from web.bar import read_bar
+from web.edges import Edge, edge_filter, edges_of
+from web.flow_questions import gaps_in
+from web.guard import services
+from web.policy_view import Hits, effective, hits_of, read_policy
+from web.render import page
+from web.scope import scope
+from web.tokens import term
+
+blueprint = Blueprint("workloads", __name__)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One workload of the list, with its verdict counts in the window."""
+
+    workload: Workload
+    mode: Mode | None
+    flows: int
+    denied: int
+    staged_denied: int
+    bytes: int
+    quarantine: Quarantine | None
+    enforcement: Enforcement | None
+
+
+@blueprint.get("/workloads")
+def show() -> tuple[str, int]:
+    found = scope(default_range="24h")
+    given = services()
+    wanted = found.address.one("name").lower()
+    edges = edges_of(given.flows, FlowQuery(start=found.window.start, end=found.window.end))
+    lines = [item for item in _lines(edges.edges) if wanted in _words(item.workload)]
+    return page(
+        "pages/workloads.html",
+        default_range="24h",
+        lines=lines,
+        wanted=wanted,
+        total=len(given.state.workloads.current()),
+        complete=edges.complete,
+        gaps=gaps_in(given.flows, found.window),
+    ), 400 if found.window_error else 200
+
+
+@blueprint.get("/workloads/<workload_id>")
+def one(workload_id: str) -> tuple[str, int]:
+    found = scope(default_range="24h")
+    given = services()
+    workload = given.state.workloads.get(workload_id)
+    if workload is None:
+        raise NotFound("no workload with this id is known", hint="Names can be searched in the list of workloads.")
+    query = FlowQuery(
+        start=found.window.start, end=found.window.end, filter=read_bar(term("workload", workload_id)).filter
+    )
+    edges = edges_of(given.flows, query)
+    policies = read_policy(given.state.policies.current().text)
+    hits: Hits = hits_of(given.flows, query) if policies else {}
+    quarantines = [item for item in given.state.quarantines.list() if item.workload == workload_id]
+    return page(
+        "pages/workload.html",
+        default_range="24h",
+        workload=workload,
+        mode=mode_of(policies, workload.labels) if policies else None,
+        policies=effective(policies, workload, hits) if policies else (),
+        revision=given.state.policies.current(),
+        enforcement=given.state.enforcements.get(workload_id),
+        outgoing=[edge for edge in edges.edges if edge.src == workload_id],
+        incoming=[edge for edge in edges.edges if edge.dst == workload_id],
+        findings=_findings(given.state.findings.list(limit=1000), workload_id),
+        quarantine=next((item for item in quarantines if item.active), None),
+        quarantines=quarantines,
+        edge_filter=edge_filter,
+        gaps=gaps_in(given.flows, found.window),
+    ), 400 if found.window_error else 200
+
+
+def _lines(edges: Iterable[Edge]) -> list[Line]:
+    """Every running workload; those that need attention first."""
+    state = services().state
+    policies = read_policy(state.policies.current().text)
+    held = {item.workload: item for item in state.quarantines.active()}
+    proofs = {item.workload: item for item in state.enforcements.list()}
+    touching: dict[str, list[Edge]] = {}
+    for edge in edges:
+        for end in {edge.src, edge.dst}:
+            touching.setdefault(end, []).append(edge)
+    lines = []
+    for workload in state.workloads.current():
+        mine = touching.get(workload.id, [])
+        lines.append(
+            Line(
+                workload=workload,
+                mode=mode_of(policies, workload.labels) if policies else None,
+                flows=sum(edge.flows for edge in mine),
+                denied=sum(edge.denied for edge in mine),
+                staged_denied=sum(edge.staged_denied for edge in mine),
+                bytes=sum(edge.bytes for edge in mine),
+                quarantine=held.get(workload.id),
+                enforcement=proofs.get(workload.id),
+            )
+        )
+    return sorted(
+        lines, key=lambda line: (line.quarantine is None, -line.denied, -line.staged_denied, line.workload.name)
+    )
+
+
+def _words(workload: Workload) -> str:
+    labels = " ".join(f"{key}={value}" for key, value in workload.labels.items())
+    networks = " ".join(item.network for item in workload.attachments)
+    addresses = " ".join(map(str, workload.addresses))
+    return f"{workload.name} {workload.id} {workload.image or ''} {labels} {networks} {addresses}".lower()
+
+
+def _findings(findings: Iterable[Finding], workload_id: str) -> list[Finding]:
+    mine = [item for item in findings if workload_id in (item.workload, item.peer)]
+    return [item for item in mine if item.state is not FindingState.RESOLVED][:50]

@@ -1,0 +1,73 @@
+"""What one request looks at: the time range, the zone, the filter, and the moment it is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from flask import g, request
+
+from web.address import Address, read_address
+from web.bar import Bar, read_bar
+from web.guard import services
+from web.problems import Refused
+from web.window import Window, WindowInvalid, preset_window, read_window, zone_named
+
+TYPED = 250
+"""Characters of a wrong value that are repeated to the person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """`window_error` not empty: the range that was asked for is impossible, and nothing may be shown for it."""
+
+    address: Address
+    now: datetime
+    zone: ZoneInfo
+    window: Window
+    window_error: str
+    bar: Bar
+
+    @property
+    def answerable(self) -> bool:
+        """Whether both the range and the filter can be understood."""
+        return not self.window_error and self.bar.valid
+
+
+def scope(*, default_range: str = "1h") -> Scope:
+    """The scope of this request, read once."""
+    known: Scope | None = g.get("scope")
+    if known is None:
+        known = g.scope = _read(default_range)
+    return known
+
+
+def strict_scope(*, default_range: str = "1h") -> Scope:
+    """The scope for programs, exports and fragments.
+
+    Raises:
+        WindowInvalid: an impossible time range.
+        Refused: 400 with the offset, for an invalid filter.
+    """
+    found = scope(default_range=default_range)
+    if found.window_error:
+        raise WindowInvalid(found.window_error)
+    if not found.bar.valid:
+        raise Refused(400, found.bar.error, offset=found.bar.offset, expected=list(found.bar.expected))
+    return found
+
+
+def _read(default_range: str) -> Scope:
+    address = read_address(request)
+    now = services().clock()
+    zone = zone_named(address.one("tz") or request.cookies.get("tz", ""))
+    error = ""
+    try:
+        window = read_window(
+            {name: address.one(name)[:TYPED] for name in ("range", "from", "to")}, zone, now, default=default_range
+        )
+    except WindowInvalid as problem:
+        window, error = preset_window(default_range, zone, now), str(problem)
+    bar = read_bar(address.one("q"), address.all("off"))
+    return Scope(address=address, now=now, zone=zone, window=window, window_error=error, bar=bar)

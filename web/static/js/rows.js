@@ -1,0 +1,48 @@
+// @ts-check
+// Tables by keyboard and click: up, down, Enter; a flow opens in the panel beside the list.
+
+/** @param {HTMLElement} table */
+export function startRows(table) {
+  table.addEventListener("click", (event) => {
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (/** @type {MouseEvent} */ (event).ctrlKey || /** @type {MouseEvent} */ (event).metaKey) return;
+    const row = /** @type {HTMLElement|null} */ (target.closest("tbody tr"));
+    const other = target.closest("a:not([data-open]), button, summary, input");
+    if (!row || other || String(getSelection()) !== "") return;
+    event.preventDefault();
+    openRow(row);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (!table.isConnected || event.ctrlKey || event.metaKey || event.altKey) return;
+    const focus = /** @type {HTMLElement} */ (document.activeElement);
+    if (focus.matches("input, textarea, select, summary, button") || document.querySelector("dialog[open]")) return;
+    const rows = /** @type {HTMLElement[]} */ ([...table.querySelectorAll("tbody tr:not(.older)")]);
+    const at = rows.findIndex((row) => row.contains(focus));
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      const next = rows[Math.max(0, Math.min(rows.length - 1, at + (event.key === "ArrowDown" ? 1 : -1)))];
+      if (!next) return;
+      event.preventDefault();
+      next.tabIndex = 0;
+      next.focus();
+    } else if (event.key === "Enter" && at >= 0 && focus === rows[at]) {
+      openRow(rows[at]);
+    }
+  });
+}
+
+/** @param {HTMLElement} row */
+function openRow(row) {
+  if (row.dataset.href) {
+    location.href = row.dataset.href;
+    return;
+  }
+  const id = row.dataset.flow;
+  const open = row.querySelector("a[data-open]");
+  if (!id || !open) return;
+  for (const other of document.querySelectorAll('tr[aria-selected="true"]')) other.removeAttribute("aria-selected");
+  row.setAttribute("aria-selected", "true");
+  const url = new URL(location.href);
+  url.searchParams.set("flow", id);
+  history.pushState({}, "", url);
+  /** @type {any} */ (window).htmx.ajax("GET", `/flows/panel/${encodeURIComponent(id)}${url.search}`, { target: "#panel", swap: "innerHTML" });
+}

@@ -1,0 +1,58 @@
+// @ts-check
+// Theme, folded rail, time zone, the columns of the table: kept in cookies or in the address.
+import { address, say, setCookie } from "./dom.js";
+
+const THEMES = ["system", "light", "dark"];
+
+export function startSettings() {
+  document.addEventListener("click", (event) => {
+    const act = /** @type {HTMLElement} */ (event.target).closest?.("[data-act]")?.getAttribute("data-act");
+    if (act === "theme") nextTheme();
+    if (act === "rail") foldRail();
+  });
+  offerZone();
+  const here = document.querySelector(".rail [aria-current]");
+  if (matchMedia("(max-width: 720px)").matches) here?.scrollIntoView({ inline: "center", block: "nearest" });
+  document.addEventListener("change", (event) => {
+    const form = /** @type {HTMLElement} */ (event.target).closest?.("[data-columns]");
+    if (form) keepColumns(/** @type {HTMLFormElement} */ (form));
+  });
+  document.body.addEventListener("htmx:configRequest", (event) => {
+    const token = document.querySelector('meta[name="csrf-token"]')?.getAttribute("content");
+    /** @type {any} */ (event).detail.headers["X-CSRFToken"] = token;
+  });
+}
+
+function nextTheme() {
+  const root = document.documentElement;
+  const theme = THEMES[(THEMES.indexOf(root.dataset.theme ?? "system") + 1) % THEMES.length];
+  root.dataset.theme = theme;
+  setCookie("theme", theme);
+  for (const place of document.querySelectorAll("[data-theme-name]")) place.textContent = theme;
+  document.dispatchEvent(new CustomEvent("rf:theme"));
+  say(`Theme: ${theme}`);
+}
+
+function foldRail() {
+  const closed = document.body.classList.toggle("rail-closed");
+  setCookie("rail", closed ? "closed" : "open");
+  window.dispatchEvent(new Event("resize"));
+}
+
+function offerZone() {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  for (const link of document.querySelectorAll("a[data-zone]")) {
+    if (!zone || zone === "UTC") continue;
+    link.textContent = zone;
+    link.setAttribute("href", address({ tz: zone }));
+    link.removeAttribute("hidden");
+  }
+}
+
+/** @param {HTMLFormElement} form */
+function keepColumns(form) {
+  const input = /** @type {HTMLInputElement} */ (form.querySelector("input[name=cols]"));
+  const before = input.value.split(",");
+  const on = [...form.querySelectorAll("input[type=checkbox]:checked")].map((box) => /** @type {HTMLInputElement} */ (box).value);
+  input.value = [...before.filter((key) => on.includes(key)), ...on.filter((key) => !before.includes(key))].join(",");
+}
