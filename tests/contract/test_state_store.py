@@ -1,0 +1,317 @@
+"""One suite for the state store over SQLite and a real PostgreSQL."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from ringfence.errors import Conflict, StoreUnavailable
+from ringfence.model.enforcement import Enforcement, EnforcementState
+from ringfence.model.policy import PortInterval, Service
+from ringfence.model.quarantine import Check, ControlledAccess, Proof, Quarantine, QuarantineState
+from ringfence.model.ruleset import FIRST_POLICY_RULE
+from ringfence.model.verdict import Direction, RuleRef
+from ringfence.model.workload import Attachment, Containment, NetworkKind, Workload, WorkloadKind
+from ringfence.store.database.connection import connect
+from ringfence.store.database.tables import METADATA
+from ringfence.store.state import HostStatus, ReportRecord, Role, State, User
+from tests.support.states import Open, at_once
+
+NOW = datetime(2026, 3, 1, 12, 30, 0, 123456, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def test_the_tables_are_those_that_the_migrations_make(target: str | Path, state: State) -> None:
+    database = connect(target)
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+    database.close()
+
+
+def test_everything_is_there_after_opening_again(open_another: Open) -> None:
+    first = open_another()
+    first.policies.apply(text="one", author="ann", reason="why", at=NOW)
+    first.close()
+    assert open_another().policies.current().text == "one"
+
+
+def test_many_may_open_an_empty_database_at_once(open_another: Open) -> None:
+    states = at_once(4, lambda _: open_another())
+    assert {state.policies.current().revision for state in states} == {0}
+
+
+def test_a_database_of_a_later_version_is_refused(target: str | Path, state: State, open_another: Open) -> None:
+    database = connect(target)
+    with database.writing() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+    with pytest.raises(StoreUnavailable, match="another version"):
+        open_another()
+
+
+# Policies
+
+
+def test_revision_0_is_the_empty_policy(state: State) -> None:
+    assert (state.policies.current().revision, state.policies.current().text) == (0, "")
+    assert state.policies.get(0) == state.policies.current()
+    assert state.policies.get(1) is None
+
+
+def test_revisions_are_appended_and_listed_newest_first(state: State) -> None:
+    applied = [state.policies.apply(text=text, author="ann", reason="r", at=NOW) for text in ("a", "b")]
+    assert [revision.revision for revision in applied] == [1, 2]
+    assert state.policies.current() == applied[1]
+    assert state.policies.list() == (applied[1], applied[0], state.policies.get(0))
+    assert state.policies.list(limit=1) == (applied[1],)
+
+
+def test_a_stale_expectation_changes_nothing(state: State) -> None:
+    state.policies.apply(text="a", author="ann", reason="", at=NOW, expected=0)
+    with pytest.raises(Conflict, match="revision 1"):
+        state.policies.apply(text="b", author="bob", reason="", at=NOW, expected=0)
+    assert state.policies.current().text == "a"
+
+
+def test_of_many_who_expect_the_same_revision_one_wins(open_another: Open) -> None:
+    states = [open_another() for _ in range(4)]
+
+    def apply(number: int) -> bool:
+        try:
+            states[number].policies.apply(text=str(number), author="x", reason="", at=NOW, expected=0)
+        except Conflict:
+            return False
+        return True
+
+    assert sorted(at_once(4, apply)) == [False, False, False, True]
+    assert states[0].policies.current().revision == 1
+
+
+def test_many_who_expect_nothing_all_apply(open_another: Open) -> None:
+    states = [open_another() for _ in range(4)]
+    found = at_once(4, lambda number: states[number].policies.apply(text="x", author="x", reason="", at=NOW).revision)
+    assert sorted(found) == [1, 2, 3, 4]
+
+
+# Rule numbers
+
+
+def ref(index: int = 0, policy: str = "db") -> RuleRef:
+    return RuleRef(tier="application", policy=policy, direction=Direction.INGRESS, index=index)
+
+
+def test_the_same_rule_has_the_same_number_for_ever(open_another: Open) -> None:
+    first, second = open_another(), open_another()
+    number = first.rule_numbers.assign(ref(), "digest")
+    assert number == FIRST_POLICY_RULE
+    assert second.rule_numbers.assign(ref(), "digest") == number
+    assert second.rule_numbers.lookup(number) == ref()
+
+
+def test_another_content_is_another_number(state: State) -> None:
+    numbers = [state.rule_numbers.assign(ref(index), digest) for index in (-1, 0) for digest in ("a", "b")]
+    assert numbers == [16, 17, 18, 19]
+    assert [state.rule_numbers.lookup(number) for number in numbers] == [ref(-1), ref(-1), ref(0), ref(0)]
+    assert state.rule_numbers.lookup(3) is None
+
+
+def test_numbers_assigned_at_once_are_unique_and_agreed(open_another: Open) -> None:
+    states = [open_another() for _ in range(4)]
+    rules = [ref(index) for index in range(10)]
+
+    def assign(number: int) -> dict[RuleRef, int]:
+        order = rules if number % 2 else rules[::-1]
+        return {rule: states[number].rule_numbers.assign(rule, "d") for rule in order}
+
+    found = at_once(4, assign)
+    assert found[0] == found[1] == found[2] == found[3]
+    assert sorted(found[0].values()) == list(range(FIRST_POLICY_RULE, FIRST_POLICY_RULE + 10))
+
+
+# Quarantines
+
+
+def quarantine(id_: str = "q1", **values: Any) -> Quarantine:
+    return Quarantine(
+        **{
+            "id": id_,
+            "workload": "w",
+            "workload_name": "web",
+            "host": "h1",
+            "state": QuarantineState.APPLYING,
+            "reason": "scans",
+            "author": "ann",
+            "created": NOW,
+            "expires": NOW + 3600 * SECOND,
+            **values,
+        }
+    )
+
+
+def test_a_quarantine_comes_back_whole(state: State) -> None:
+    service = Service(protocol=6, ports=(PortInterval(first=22, last=22), PortInterval(first=80, last=90)))
+    access = tuple(
+        ControlledAccess(direction=direction, network=ip_network(network), service=service)
+        for direction, network in ((Direction.INGRESS, "10.0.0.0/8"), (Direction.EGRESS, "fd00::/64"))
+    )
+    proof = Proof(at=NOW, checks=(Check(name="probe from inside", passed=True, detail="no answer"),))
+    saved = quarantine(
+        access=access,
+        proof=proof,
+        state=QuarantineState.RELEASED,
+        released=NOW,
+        released_by="bob",
+        connections_cut=3,
+        finding="f1",
+    )
+    state.quarantines.save(quarantine())
+    state.quarantines.save(saved)
+    assert state.quarantines.get("q1") == saved
+    assert state.quarantines.get("q2") is None
+
+
+def test_released_quarantines_are_listed_but_not_active(state: State) -> None:
+    old = quarantine("old", created=NOW - SECOND, state=QuarantineState.RELEASED)
+    new = quarantine("new", state=QuarantineState.FAILED)
+    state.quarantines.save(old)
+    state.quarantines.save(new)
+    assert state.quarantines.active() == (new,)
+    assert state.quarantines.list() == (new, old)
+    assert state.quarantines.list(limit=1) == (new,)
+
+
+# Workloads
+
+
+def workload(id_: str = "w1", **values: Any) -> Workload:
+    return Workload(
+        **{"id": id_, "name": f"name-{id_}", "kind": WorkloadKind.CONTAINER, "host": "h1", "started": NOW, **values}
+    )
+
+
+def test_a_workload_comes_back_whole(state: State) -> None:
+    attachment = Attachment(
+        network="shop",
+        kind=NetworkKind.OVERLAY,
+        addresses=(ip_address("10.0.0.2"), ip_address("fd00::2")),
+        interface="eth0",
+        mac="02:42:0a:00:00:02",
+        since=NOW,
+        until=NOW + SECOND,
+    )
+    saved = workload(
+        labels={"role": "db", "ключ": "значение"}, image="postgres:15", project="shop", pid=4711, netns=2**32 + 1,
+        netns_path="/proc/4711/ns/net", cgroup="/docker/x", attachments=(attachment,),
+        containment=Containment.NOT_CONTAINABLE, containment_reason="privileged", ended=NOW + SECOND,
+    )  # fmt: skip
+    state.workloads.save([workload()])
+    state.workloads.save([saved])
+    assert state.workloads.get("w1") == saved
+    assert state.workloads.get("w2") is None
+
+
+def test_each_run_of_a_workload_is_kept(state: State) -> None:
+    first = workload(ended=NOW + SECOND)
+    second = workload(started=NOW + 5 * SECOND)
+    other = workload("w0", started=NOW + 7 * SECOND)
+    state.workloads.save([second, first, other, other])
+    assert state.workloads.get("w1") == second
+    assert state.workloads.current() == (other, second)
+    assert state.workloads.seen(NOW, NOW + 6 * SECOND) == (first, second)
+    assert state.workloads.seen(NOW + 2 * SECOND, NOW + 5 * SECOND) == ()
+    state.workloads.save([])
+
+
+# Users and tokens
+
+
+def test_a_user_is_replaced_by_name(state: State) -> None:
+    state.users.save(User(name="ann", role=Role.VIEWER, password_hash="x"))
+    changed = User(name="ann", role=Role.ADMIN, password_hash="y", session_epoch=3, disabled=True)
+    state.users.save(changed)
+    state.users.save(User(name="aaron", role=Role.VIEWER, password_hash="z"))
+    assert state.users.get("ann") == changed
+    assert state.users.get("Ann") is None
+    assert [user.name for user in state.users.list()] == ["aaron", "ann"]
+
+
+def test_a_one_time_token_works_once(open_another: Open) -> None:
+    states = [open_another() for _ in range(4)]
+    states[0].users.add_token(digest="d", purpose="login", subject="ann", expires=NOW + SECOND)
+
+    def take(number: int) -> str | None:
+        return states[number].users.take_token(digest="d", purpose="login", now=NOW, consume=True)
+
+    assert sorted(at_once(4, take), key=str) == [None, None, None, "ann"]
+
+
+def test_a_token_is_valid_for_its_purpose_and_time(state: State) -> None:
+    state.users.add_token(digest="d", purpose="api", subject="ann", expires=NOW + SECOND)
+
+    def take(purpose: str, now: datetime) -> str | None:
+        return state.users.take_token(digest="d", purpose=purpose, now=now, consume=False)
+
+    assert [take("api", NOW), take("api", NOW), take("login", NOW), take("api", NOW + SECOND)] == [
+        "ann",
+        "ann",
+        None,
+        None,
+    ]
+
+
+# Reports, hosts, enforcement
+
+
+def test_a_report_comes_back_whole_newest_first(state: State) -> None:
+    running = ReportRecord(
+        id="r1", kind="flows", title="Flows", created=NOW, author="ann", parameters={"a": [1, None, {"b": True}]},
+        digest="", files={}, state="running",
+    )  # fmt: skip
+    done = replace(running, digest="abc", files={"html": "r1.html"}, state="done", error="")
+    older = replace(running, id="r0", created=NOW - SECOND)
+    for report in (running, older, done):
+        state.reports.save(report)
+    assert state.reports.get("r1") == done
+    assert state.reports.get("r9") is None
+    assert state.reports.list() == (done, older)
+    assert state.reports.list(limit=1) == (done,)
+
+
+def test_a_host_has_its_last_status_only(state: State) -> None:
+    statuses = [HostStatus(host=host, at=at, facts={"lag": 1.5}) for host, at in (("b", NOW), ("a", NOW))]
+    for status in (replace(statuses[0], at=NOW - SECOND), *statuses):
+        state.hosts.report(status)
+    assert state.hosts.list() == (statuses[1], statuses[0])
+
+
+def test_an_enforcement_is_replaced_by_workload(state: State) -> None:
+    saved = Enforcement(
+        workload="w1", host="h1", state=EnforcementState.PARTIAL, digest="d", since=NOW, verified=NOW, reason="v6",
+        checks=(Check(name="v4", passed=True, detail=""), Check(name="v6", passed=False, detail="no table")),
+        drifts=2, last_drift=NOW,
+    )  # fmt: skip
+    state.enforcements.save(replace(saved, state=EnforcementState.FAILED, checks=(), last_drift=None))
+    state.enforcements.save(saved)
+    assert state.enforcements.get("w1") == saved
+    assert state.enforcements.get("w2") is None
+    assert state.enforcements.list() == (saved,)
+
+
+# Times
+
+
+def test_a_time_in_another_zone_is_the_same_moment(state: State) -> None:
+    elsewhere = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    applied = state.policies.apply(text="x", author="a", reason="", at=elsewhere)
+    stored = state.policies.current().applied
+    assert stored == applied.applied == NOW
+    assert stored.utcoffset() == timedelta(0)

@@ -1,0 +1,130 @@
+"""Acceptance: packets follow the policy in protect, and nothing is dropped in monitor while the same is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import traffic
+from tests.support.containers import Container
+from tests.support.lab import LabHost
+from tests.support.service import RunningService
+from tests.support.wait import wait_until
+
+pytestmark = [pytest.mark.root, pytest.mark.docker]
+
+PORTS = (5432, 6379, 8080)
+POLICY = """
+version: 1
+groups:
+  - {{name: databases, selector: "role == 'db'", mode: {mode}}}
+tiers:
+  - {{name: application, default: pass}}
+policies:
+  - name: db-from-api
+    tier: application
+    selector: "role == 'db'"
+    ingress:
+      - {{action: allow, from: {{selector: "role == 'api'"}}, protocol: tcp, ports: [5432]}}
+      - {{action: deny, from: {{selector: "role == 'api'"}}}}
+"""
+SENTENCE = "denied by ingress rule 2 of policy db-from-api (tier application)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shop:
+    """Three containers, each with echo servers on every port, both transports and both families."""
+
+    api: Container
+    db: Container
+    web: Container
+
+    @property
+    def all(self) -> tuple[Container, ...]:
+        return (self.api, self.db, self.web)
+
+
+@pytest.fixture
+def shop(lab_host: LabHost) -> Iterator[Shop]:
+    net = lab_host.network("shop")
+    made = Shop(**{name: lab_host.run(name, network=net, labels={"role": name}) for name in ("api", "db", "web")})
+    with ExitStack() as stack:
+        for item in made.all:
+            for version in (4, 6):
+                for port in PORTS:
+                    stack.enter_context(traffic.TcpEcho(item.netns_path, item.address(version), port))
+                    stack.enter_context(traffic.UdpEcho(item.netns_path, item.address(version), port))
+        yield made
+
+
+def matrix(shop: Shop) -> dict[tuple[str, str, int, str, int], bool]:
+    """Who reaches whom: (from, to, family, transport, port) to yes or no, tried with real packets."""
+    found = {}
+    for client in shop.all:
+        for server in shop.all:
+            if client is server:
+                continue
+            for version in (4, 6):
+                for port in PORTS:
+                    address, place = server.address(version), client.netns_path
+                    key = (client.name, server.name, version)
+                    tcp = traffic.probe_tcp(place, address, port, timeout=0.4)
+                    udp = traffic.probe_udp(place, address, port, timeout=0.4)
+                    found[(*key, "tcp", port)] = tcp is traffic.Probe.OPEN
+                    found[(*key, "udp", port)] = udp is traffic.Probe.OPEN
+    return found
+
+
+def forbidden(key: tuple[str, str, int, str, int]) -> bool:
+    """What the policy says, written down a second time by hand."""
+    client, server, _, transport, port = key
+    return (client, server) == ("api", "db") and (transport, port) != ("tcp", 5432)
+
+
+def attempts(rows: list[dict[str, Any]]) -> set[tuple[str, str, int, str, int]]:
+    return {(row["src_name"], row["dst_name"], row["ip_version"], row["transport"], row["dst_port"]) for row in rows}
+
+
+def test_packets_follow_the_policy_and_denied_attempts_say_why(shop: Shop, lab_host: LabHost, tmp_path: Path) -> None:
+    with RunningService(lab_host.namespace.path, tmp_path, endpoints=[f"h1={lab_host.url}"]) as service:
+        service.enforce(POLICY.format(mode="protect"), *(item.id for item in shop.all))
+        seen = matrix(shop)
+        wrong = {key for key, reached in seen.items() if reached is forbidden(key)}
+        assert wrong == set()
+        expected = {key for key in seen if forbidden(key)}
+        rows = wait_until(
+            "every denied attempt is a denied flow",
+            lambda: _exactly(service.flows("verdict: denied"), expected),
+            seconds=20,
+            every=1.0,
+        )
+    assert {row["rule"] for row in rows} == {"application/db-from-api/ingress/1"}
+    assert all(SENTENCE in row["sentence"] for row in rows)
+
+
+def test_monitor_drops_nothing_and_reports_the_same_attempts_as_staged(
+    shop: Shop, lab_host: LabHost, tmp_path: Path
+) -> None:
+    with RunningService(lab_host.namespace.path, tmp_path, endpoints=[f"h1={lab_host.url}"]) as service:
+        service.enforce(POLICY.format(mode="monitor"), *(item.id for item in shop.all))
+        seen = matrix(shop)
+        assert all(seen.values())
+        expected = {key for key in seen if forbidden(key)}
+        rows = wait_until(
+            "every attempt that would be denied is reported",
+            lambda: _exactly(service.flows("staged: denied"), expected),
+            seconds=20,
+            every=1.0,
+        )
+        assert service.flows("verdict: denied") == []
+    assert {(row["enforced"], row["staged_rule"]) for row in rows} == {("allowed", "application/db-from-api/ingress/1")}
+    assert all(SENTENCE in row["staged_sentence"] for row in rows)
+
+
+def _exactly(rows: list[dict[str, Any]], expected: set[tuple[str, str, int, str, int]]) -> list[dict[str, Any]] | None:
+    return rows if attempts(rows) == expected else None

@@ -1,0 +1,174 @@
+"""The demo's shop opens, talks, misbehaves when told, and leaves nothing: with and without Docker."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+import pytest
+
+from audit.log import verify
+from ringfence.config import load
+from ringfence.demo import containers, namespaces, netns, program, show
+from ringfence.demo.engine import processes_of
+from ringfence.demo.shop import SHOP
+from ringfence.demo.show import Place, Stage
+from ringfence.errors import Conflict
+from ringfence.model.quarantine import QuarantineState
+from ringfence.store.open import open_state_store
+from ringfence.store.state import State
+from tests.support import traffic
+from tests.support.lab import LabHost
+from tests.support.namespaces import Fabric, unique_name
+from tests.support.require import require
+from tests.support.traffic import Probe
+from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def place(fabric: Fabric) -> Iterator[Place]:
+    """A place of the test's own; whatever the test does, it is taken down."""
+    found = Place(folder=fabric.folder("demo"), namespace=unique_name("demo"), socket="unix:///run/no-such.sock")
+    yield found
+    show.down(found, say=lambda _: None)
+
+
+def connections(netns_path: Path | str, *, where: str) -> set[str]:
+    """The other ends of the TCP connections in the namespace, also of those that ended within a minute."""
+    listed = subprocess.run(
+        ["nsenter", f"--net={netns_path}", "--", "ss", "-Htan", where], capture_output=True, text=True, check=True
+    )
+    ends = (line.split()[4] for line in listed.stdout.splitlines() if "LISTEN" not in line)
+    return {end.rpartition(":")[0].strip("[]") for end in ends}
+
+
+def used(database: str) -> bool:
+    """Have two others (api and batch) connected to the database?"""
+    return len(connections(database, where="sport = :5432")) >= 2
+
+
+def test_the_shop_runs_on_an_engine_of_its_own_and_goes_away(place: Place) -> None:
+    require("docker")
+    assert show.choose(place) is Stage.OWN_ENGINE
+    show.build_shop(place, Stage.OWN_ENGINE)
+    with closing(docker.DockerClient(base_url=place.engine.url)) as client:
+        running = {item.name: item for item in client.containers.list()}
+        assert set(running) == {f"shop-{member.name}" for member in SHOP}
+        database = f"/proc/{running['shop-db'].attrs['State']['Pid']}/ns/net"
+        wait_until("api and batch use the database", lambda: used(database), seconds=15)
+        coupon = f"/proc/{running['shop-coupon'].attrs['State']['Pid']}/ns/net"
+        assert connections(coupon, where="dport = :5432") == set()
+        show.compromise(place, Stage.OWN_ENGINE)
+        wait_until("coupon scans the database", lambda: connections(coupon, where="dport = :5432"), seconds=15)
+    show.down(place, say=lambda _: None)
+    assert (list(processes_of(place.folder)), place.folder.exists(), netns.exists(place.namespace)) == (
+        [],
+        False,
+        False,
+    )
+    assert str(place.folder) not in Path("/proc/self/mounts").read_text(encoding="utf-8")
+
+
+def test_the_shop_on_an_engine_that_was_there_leaves_the_engine_as_it_was(lab_host: LabHost, fabric: Fabric) -> None:
+    mine = lab_host.run("mine", network=lab_host.network("mynet"))
+    place = Place(folder=fabric.folder("demo"), namespace=unique_name("demo"), socket=lab_host.url)
+    assert show.choose(place) is Stage.EXISTING_ENGINE
+    before = {item.id for item in lab_host.client.images.list()}
+    containers.place(place.socket)
+    assert len(lab_host.client.containers.list()) == len(SHOP) + 1
+    assert containers.remove(place.socket) == len(SHOP) + 2 + 1
+    assert [item.id for item in lab_host.client.containers.list()] == [mine.id]
+    assert {item.name for item in lab_host.client.networks.list()} == {"bridge", "host", "none", "mynet"}
+    assert {item.id for item in lab_host.client.images.list()} == before
+    assert containers.remove(place.socket) == 0
+
+
+def test_the_engine_that_was_there_keeps_none_of_our_rules(lab_host: LabHost, fabric: Fabric) -> None:
+    mine = lab_host.run("mine", network=lab_host.network("mynet"))
+
+    def rules() -> str:
+        read = (mine.nsenter("iptables-save"), mine.nsenter("ip6tables-save"), mine.nsenter("ipset", "list"))
+        return "".join(subprocess.run(argv, capture_output=True, text=True, check=True).stdout for argv in read)
+
+    place = Place(folder=fabric.folder("demo"), namespace=unique_name("demo"), socket=lab_host.url, port=18845)
+    try:
+        show.up(place, say=lambda _: None, wait=lambda _: None)
+        wait_until("our rules are in it", lambda: "ringfence" in rules().lower(), seconds=30)
+    finally:
+        show.down(place, say=lambda _: None)
+    assert "ringfence" not in rules().lower()
+    assert [item.id for item in lab_host.client.containers.list(all=True)] == [mine.id]
+
+
+def test_without_docker_plain_namespaces_stand_in(place: Place) -> None:
+    require("busybox")
+    assert show.choose(place, find=lambda _: None) is Stage.NAMESPACES
+    show.build_shop(place, Stage.NAMESPACES)
+    listed = {item["name"]: item for item in namespaces.inventory()}
+    assert (place.folder / "data" / namespaces.INVENTORY).exists()
+    database = listed["shop-db"]["netns_path"]
+    wait_until("api and batch use the database", lambda: used(database), seconds=15)
+    v4, v6 = listed["shop-db"]["networks"]["shop-backend"]["addresses"]
+    for address in (v4, v6):
+        assert traffic.probe_tcp(listed["shop-api"]["netns_path"], address, 5432) is Probe.OPEN
+        assert traffic.probe_tcp(listed["shop-web"]["netns_path"], address, 5432) is Probe.UNREACHABLE
+    coupon = listed["shop-coupon"]["netns_path"]
+    assert connections(coupon, where="dport = :5432") == set()
+    show.compromise(place, Stage.NAMESPACES)
+    wait_until("coupon scans the database", lambda: connections(coupon, where="dport = :5432"), seconds=15)
+    show.down(place, say=lambda _: None)
+    assert list(netns.FOLDER.glob(f"{namespaces.PREFIX}*")) == []
+    assert list(processes_of(place.folder)) == []
+
+
+def test_going_down_twice_is_no_error(place: Place) -> None:
+    said: list[str] = []
+    show.down(place, say=said.append)
+    show.down(place, say=said.append)
+    assert said == ["The demo is gone.", "The demo is gone."]
+
+
+@pytest.mark.parametrize("stage", [Stage.OWN_ENGINE, Stage.NAMESPACES], ids=["docker", "no docker"])
+def test_from_nothing_to_a_quarantine_and_back_to_nothing(place: Place, stage: Stage) -> None:
+    require("docker" if stage is Stage.OWN_ENGINE else "busybox", "iptables", "ipset")
+    said: list[str] = []
+    place = replace(place, stage=stage, port=18844)
+    link = show.up(place, say=said.append, wait=lambda _: time.sleep(6))
+    assert any(link in line for line in said)
+    with urllib.request.urlopen(link, timeout=10) as answer:  # noqa: S310 -- the demo's own address
+        assert answer.status == 200
+    config = load(file=place.folder / program.CONFIG, environment={})
+    with closing(open_state_store(config)) as state:
+        assert len(state.workloads.current()) >= len(SHOP)
+        contained = wait_until("coupon is contained", lambda: verified(state), seconds=40, every=0.5)
+        assert contained == {"shop-coupon"}
+        for said_so in ("shop-batch may not reach shop-cache", "shop-coupon may not reach shop-db"):
+            wait_until(said_so, lambda words=said_so: reported(state, words), seconds=30, every=0.5)
+    assert verify(config.general.data_dir / "audit").ok
+    with pytest.raises(Conflict):
+        show.up(place, say=said.append)
+    show.down(place, say=said.append)
+    assert (list(processes_of(place.folder)), place.folder.exists(), netns.exists(place.namespace)) == (
+        [],
+        False,
+        False,
+    )
+    assert list(netns.FOLDER.glob(f"{namespaces.PREFIX}*")) == []
+
+
+def verified(state: State) -> set[str]:
+    """Names of the workloads whose quarantine is proven."""
+    return {item.workload_name for item in state.quarantines.active() if item.state is QuarantineState.VERIFIED}
+
+
+def reported(state: State, words: str) -> bool:
+    """Is there a finding that says so?"""
+    return any(words in finding.sentence for finding in state.findings.list())

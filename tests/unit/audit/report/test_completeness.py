@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from audit.reader import AuditReader
+from audit.report.completeness import (
+    completeness_section,
+    examine_completeness,
+    gap_notes,
+    limited,
+    with_caveat,
+)
+from audit.report.document import Column, Section, Table, Weight
+from ringfence.model.event import EventAction
+from ringfence.store.state import HostStatus
+from tests.support.audit_sources import END, START, ListTrail, gap, record, shop, sources
+
+EMPTY = Table(key="t", title="T", columns=(Column(title="A"),), rows=(), empty="No denied connection was recorded.")
+
+
+def test_nothing_in_the_way_is_whole() -> None:
+    found = examine_completeness(sources())
+    assert found.whole and found.limits == ()
+    assert gap_notes(found) == ()
+    assert "complete as far as Ringfence can know" in completeness_section(found).text
+
+
+def test_a_gap_is_a_limit_a_note_and_a_row() -> None:
+    found = examine_completeness(sources(gaps=(gap(), gap(id="h", lost=None, host="h2"))))
+    assert not found.whole
+    assert gap_notes(found)[0].weight is Weight.GAP
+    section = completeness_section(found)
+    assert "claims no absence" in section.text
+    facts = {fact.label: fact.value for fact in section.facts}
+    assert (facts["Gaps"], facts["Records known to be lost"], facts["Gaps of unknown size"]) == (2, 7, 1)
+    assert len(section.tables[0].rows) == 2
+
+
+def test_a_filter_a_deletion_and_a_silent_host_are_limits_too() -> None:
+    assert "only connections that match" in examine_completeness(sources(text="port: 80")).limits[0]
+    swept = record(EventAction.RETENTION, target="flows", detail={"before": (START + timedelta(minutes=1)).isoformat()})
+    assert "deleted by retention" in examine_completeness(sources(trail=ListTrail(swept))).limits[0]
+    silent = HostStatus(host="h9", at=END - timedelta(minutes=5), facts={})
+    heard = HostStatus(host="h1", at=END, facts={})
+    found = examine_completeness(sources(of=shop(hosts=(silent, heard))))
+    assert found.limits == ("not heard up to the end of the window: h9",)
+
+
+def test_deletions_before_the_window_do_not_matter() -> None:
+    swept = record(EventAction.RETENTION, target="flows", detail={"before": START.isoformat()})
+    odd = record(EventAction.RETENTION, target="flows", detail={})
+    assert examine_completeness(sources(trail=ListTrail(swept, odd))).whole
+
+
+def test_a_broken_audit_log_is_a_warning_and_a_missing_one_is_said() -> None:
+    found = examine_completeness(sources(trail=ListTrail(problem="line 3 was changed")))
+    assert [note.weight for note in gap_notes(found)] == [Weight.WARNING]
+    assert "NOT intact" in str({fact.label: fact.value for fact in completeness_section(found).facts}["Audit log"])
+    elsewhere = examine_completeness(sources(trail=AuditReader(Path("/no/such/folder"))))
+    assert "made without the audit log" in gap_notes(elsewhere)[0].text
+    assert "not readable" in str(
+        {fact.label: fact.value for fact in completeness_section(elsewhere).facts}["Audit log"]
+    )
+    absent = examine_completeness(replace(sources(), trail=None))
+    assert absent.verification is None
+    assert "not readable" in str({fact.label: fact.value for fact in completeness_section(absent).facts}["Audit log"])
+
+
+def test_an_empty_table_over_a_gap_says_that_it_proves_nothing() -> None:
+    section = Section(key="s", title="S", tables=(EMPTY, replace(EMPTY, rows=(("x",),))))
+    whole = examine_completeness(sources())
+    assert with_caveat((section,), whole) == (section,)
+    first, second = with_caveat((section,), limited(whole, "a reason"))[0].tables
+    assert first.empty.endswith("That does not mean there was none: the picture is not complete.")
+    assert second.empty == EMPTY.empty

@@ -1,0 +1,54 @@
+"""Gaps: exact, at most one a second, none where nothing was lost."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.gaps import Gaps
+from ringfence.model.gap import GapCause
+from tests.support.tracked import START
+
+CAUSE = GapCause.SOCKET_OVERRUN
+
+
+def test_no_growth_is_no_gap() -> None:
+    gaps = Gaps("h")
+    assert [gaps.note(CAUSE, 0, START + timedelta(seconds=second)) for second in range(600)] == [None] * 600
+    assert gaps.lost == {}
+
+
+def test_a_gap_covers_the_time_since_the_last_look() -> None:
+    gaps = Gaps("h")
+    gaps.note(CAUSE, 0, START)
+    gaps.note(CAUSE, 0, START + timedelta(seconds=5))
+    gap = gaps.note(CAUSE, 42, START + timedelta(seconds=6))
+    assert gap is not None
+    assert (gap.lost, gap.started, gap.ended) == (42, START + timedelta(seconds=5), START + timedelta(seconds=6))
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 900)), max_size=60))
+def test_gaps_add_up_to_what_was_lost_and_are_a_second_apart(steps: list[tuple[int, int]]) -> None:
+    gaps, figure, now, found = Gaps("h"), 0, START, []
+    gaps.note(CAUSE, 0, now)
+    for growth, milliseconds in [*steps, (0, 1000), (0, 1000)]:
+        figure, now = figure + growth, now + timedelta(milliseconds=milliseconds)
+        gap = gaps.note(CAUSE, figure, now)
+        if gap is not None:
+            found.append(gap)
+    assert sum(gap.lost or 0 for gap in found) == figure == gaps.lost.get(CAUSE, 0)
+    ends = [gap.ended for gap in found]
+    assert all(later - earlier >= timedelta(seconds=1) for earlier, later in itertools.pairwise(ends))
+    assert len({gap.id for gap in found}) == len(found)
+
+
+def test_a_figure_that_falls_is_a_new_start() -> None:
+    gaps = Gaps("h")
+    gaps.note(CAUSE, 0, START)
+    gaps.note(CAUSE, 10, START + timedelta(seconds=2))
+    gap = gaps.note(CAUSE, 3, START + timedelta(seconds=4))
+    assert gap is not None
+    assert gap.lost == 3

@@ -1,0 +1,39 @@
+"""Removing everything of ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from enforcer.clean import clean
+from enforcer.names import Family
+from enforcer.netns import Netns
+from enforcer.observed import ObservedRule
+from enforcer.place import Place
+from enforcer.plan import namespace_plan
+from ringfence.errors import EnforcementFailed
+from tests.support.fake_kernel import fake_namespace
+from tests.support.rulesets import address_set, rule, ruleset
+
+PLAN = namespace_plan(ruleset([rule(16, True, "a")], sets=[address_set("a", "10.0.0.0/8")]), None, 0xFF00)
+
+
+def test_what_is_ours_goes_and_what_is_not_stays() -> None:
+    with fake_namespace() as (kernel, netns):
+        theirs = ObservedRule(text="-p tcp -j ACCEPT")
+        kernel.namespaces[netns.inode].tables[Family.IPV4]["INPUT"].append(theirs)
+        Place(netns, kernel).settle(PLAN)
+        assert clean(kernel, [netns, Netns(inode=5, path="/gone")]) == 1
+        assert kernel.read(netns).empty
+        assert kernel.read(netns).rules(Family.IPV4, "INPUT") == (theirs,)
+        assert clean(kernel, [netns]) == 0
+
+
+def test_one_that_fails_does_not_keep_the_others_and_is_named() -> None:
+    with fake_namespace() as (kernel, netns):
+        second = kernel.add(2)
+        for item in (netns, second):
+            Place(item, kernel).settle(PLAN)
+        kernel.fail_restore[Family.IPV4] = 1
+        with pytest.raises(EnforcementFailed, match=str(netns.inode)):
+            clean(kernel, [netns, second])
+        assert kernel.read(second).empty

@@ -1,0 +1,64 @@
+"""What should hold, as plans."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from enforcer.desired import Desired
+from enforcer.netns import Netns
+from enforcer.plan import Plan, namespace_plan
+from ringfence.errors import EnforcementFailed
+from ringfence.model.workload import Containment
+from tests.support.rulesets import quarantine, ruleset, workload
+
+MASK = 0x00FFFF00
+TARGET = workload(Netns(inode=7, path="/a"))
+
+
+def desired(*, cgroup_exists: bool = True) -> Desired:
+    return Desired(mask=MASK, own_inode=1, cgroup_exists=lambda path: cgroup_exists)
+
+
+def test_a_workload_gets_its_ruleset_and_its_order() -> None:
+    wish, order = desired(), quarantine(TARGET)
+    wish.replace([TARGET], {TARGET.id: ruleset()})
+    wish.isolate(order)
+    place = wish.namespaces()[7]
+    assert wish.plan(place) == namespace_plan(ruleset(), order, MASK)
+    wish.free(TARGET.id)
+    assert wish.plan(place) == namespace_plan(ruleset(), None, MASK)
+
+
+def test_the_enforcers_own_namespace_is_never_a_workloads() -> None:
+    wish = desired()
+    wish.replace([replace(TARGET, netns=1)], {TARGET.id: ruleset()})
+    with pytest.raises(EnforcementFailed):
+        wish.plan(wish.namespaces()[1])
+
+
+def test_one_dead_cgroup_does_not_stop_the_rest() -> None:
+    wish = desired(cgroup_exists=False)
+    wish.replace([replace(TARGET, containment=Containment.CGROUP, cgroup="/x")], {TARGET.id: ruleset()})
+    wish.assign(())
+    assert wish.plan(wish.namespaces()[7]) == Plan()
+
+
+def test_a_guest_may_bring_the_ruleset_when_the_owner_has_none() -> None:
+    wish, guest = desired(), replace(TARGET, id="z")
+    wish.replace([TARGET, guest], {"z": ruleset()})
+    assert wish.ruleset(wish.namespaces()[7]) == ruleset()
+
+
+def test_how_an_order_went_does_not_bring_back_one_that_was_released() -> None:
+    wish, order = desired(), quarantine(TARGET)
+    wish.isolate(order)
+    wish.free(TARGET.id)
+    wish.settled(order)
+    assert wish.quarantine(TARGET.id) is None
+    wish.isolate(replace(order, id="another"))
+    wish.settled(order)
+    standing = wish.quarantine(TARGET.id)
+    assert standing is not None
+    assert standing.id == "another"

@@ -1,0 +1,62 @@
+"""Which binaries, and how one is run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from enforcer.iptables import Commands, choose_commands, run
+from enforcer.names import Family
+from enforcer.netns import Netns
+from ringfence.errors import EnforcementFailed
+
+
+class Versions:
+    def __init__(self, text: str) -> None:
+        self.text, self.asked = text, list[Sequence[str]]()
+
+    def __call__(self, argv: Sequence[str], *, netns: Netns | None = None, text: str = "") -> str:
+        self.asked.append(argv)
+        return self.text
+
+
+@pytest.mark.parametrize(
+    ("backend", "version", "expected"),
+    [
+        ("auto", "iptables v1.8.9 (nf_tables)", Commands(legacy=False)),
+        ("auto", "iptables v1.8.9 (legacy)", Commands(legacy=True)),
+        ("auto", "iptables v1.6.1", Commands(legacy=True)),
+        ("nft", "iptables v1.8.9 (nf_tables)", Commands(legacy=False, suffix="-nft")),
+        ("legacy", "iptables v1.8.9 (legacy)", Commands(legacy=True, suffix="-legacy")),
+    ],
+)
+def test_the_backend_is_what_iptables_says_or_what_was_asked_for(
+    backend: str, version: str, expected: Commands
+) -> None:
+    assert choose_commands(backend, Versions(version)) == expected
+
+
+def test_programs_are_named_by_family_and_backend() -> None:
+    assert Commands(legacy=True, suffix="-legacy").restore(Family.IPV6) == "ip6tables-legacy-restore"
+    assert Commands(legacy=False).save(Family.IPV4) == "iptables-save"
+
+
+def test_an_unknown_backend_is_refused() -> None:
+    with pytest.raises(EnforcementFailed, match="auto, nft or legacy"):
+        choose_commands("ebtables", Versions(""))
+
+
+def test_a_program_that_is_not_there_is_named() -> None:
+    with pytest.raises(EnforcementFailed, match="no-such-program is not installed"):
+        run(["no-such-program"])
+
+
+def test_a_failure_says_what_the_program_said() -> None:
+    with pytest.raises(EnforcementFailed, match="status 3: on purpose"):
+        run(["sh", "-c", "echo on purpose >&2; exit 3"])
+
+
+def test_input_of_any_size_arrives_whole() -> None:
+    text = "line\n" * 200_000
+    assert run(["wc", "-c"], text=text).strip() == str(len(text))

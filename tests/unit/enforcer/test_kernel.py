@@ -1,0 +1,66 @@
+"""The order in which the tools are run, and what happens when one fails; the real ones run in tests/contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from enforcer.change import Change
+from enforcer.kernel import SystemKernel
+from enforcer.names import Family
+from enforcer.netns import Netns
+from ringfence.config import Enforce
+from ringfence.errors import EnforcementFailed
+
+NETNS = Netns(inode=1, path="/x")
+CHANGE = Change(
+    sets_before="create a\n",
+    tables={Family.IPV4: "new4", Family.IPV6: "new6"},
+    undo={Family.IPV4: "old4", Family.IPV6: "old6"},
+    sets_after="destroy b\n",
+)
+
+
+class Tools:
+    """Records what is run; inputs in `failing` fail."""
+
+    def __init__(self, *failing: str) -> None:
+        self.failing, self.inputs = failing, list[str]()
+
+    def __call__(self, argv: Sequence[str], *, netns: Netns | None = None, text: str = "") -> str:
+        if argv[-1] == "-V":
+            return "iptables v1.8.9 (nf_tables)"
+        self.inputs.append(text)
+        if text in self.failing:
+            raise EnforcementFailed(f"{text} failed")
+        return ""
+
+
+def write(tools: Tools) -> None:
+    SystemKernel(Enforce(), runner=tools).write(NETNS, CHANGE)
+
+
+def test_sets_come_before_the_rules_that_use_them_and_go_after() -> None:
+    tools = Tools()
+    write(tools)
+    assert tools.inputs == ["create a\n", "new4", "new6", "destroy b\n"]
+
+
+def test_when_ipv6_fails_ipv4_is_put_back() -> None:
+    tools = Tools("new6")
+    with pytest.raises(EnforcementFailed, match="new6 failed"):
+        write(tools)
+    assert tools.inputs == ["create a\n", "new4", "new6", "old4"]
+
+
+def test_when_that_fails_too_both_are_said() -> None:
+    with pytest.raises(EnforcementFailed, match="new6 failed; and IPv4 could not be put back"):
+        write(Tools("new6", "old4"))
+
+
+def test_when_sets_fail_no_rule_is_touched() -> None:
+    tools = Tools("create a\n")
+    with pytest.raises(EnforcementFailed):
+        write(tools)
+    assert tools.inputs == ["create a\n"]

@@ -1,0 +1,289 @@
+"""Desired against actual, over a kernel that executes what it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from enforcer.names import IN, Family
+from enforcer.observed import ObservedRule
+from enforcer.pace import FIGHT_PAUSE, FIGHT_REPAIRS
+from enforcer.reconcile import Enforcer
+from ringfence.config import Enforce
+from ringfence.model.enforcement import Drift, Enforcement, EnforcementState
+from ringfence.model.quarantine import Quarantine, QuarantineState
+from ringfence.model.ruleset import Ruleset
+from ringfence.model.workload import Containment, Workload, WorkloadKind
+from tests.support.fake_kernel import FakeKernel
+from tests.support.rulesets import DENY_ALL, START, quarantine, rule, ruleset, service, workload
+from tests.support.wait import wait_until
+
+POLICY = ruleset([rule(16, True, None, service(6, 80)), DENY_ALL])
+OWN = 999
+
+
+class World:
+    """An enforcer over a fake kernel with one workload, and a clock that a test moves."""
+
+    def __init__(self, settings: Enforce | None = None) -> None:
+        self.kernel, self.seconds = FakeKernel(), 0.0
+        self.netns = self.kernel.add(1)
+        self.reported: list[Enforcement | Drift | Quarantine] = []
+        self.enforcer = self.restarted(settings)
+        self.target = workload(self.netns)
+
+    def restarted(self, settings: Enforce | None = None) -> Enforcer:
+        return Enforcer(
+            settings or Enforce(),
+            host="h",
+            clock=self.now,
+            kernel=self.kernel,
+            report=self.reported.append,
+            monotonic=lambda: self.seconds,
+            own_inode=OWN,
+            cgroups=lambda path: f"/fake/{path}",
+        )
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def desire(self, *workloads: Workload, wanted: Ruleset = POLICY) -> None:
+        items = workloads or (self.target,)
+        self.enforcer.desire(items, {item.id: wanted for item in items})
+        self.enforcer.reconcile()
+
+    def break_rules(self) -> None:
+        self.kernel.namespaces[1].tables[Family.IPV4][IN] = []
+
+    def all(self, kind: type) -> list[object]:
+        return [item for item in self.reported if isinstance(item, kind)]
+
+    @property
+    def state(self) -> EnforcementState:
+        return self.enforcer.statuses()[0].state
+
+
+def test_a_ruleset_comes_into_force_and_is_told_once() -> None:
+    world = World()
+    world.desire()
+    world.enforcer.reconcile()
+    (status,) = world.all(Enforcement)
+    assert isinstance(status, Enforcement)
+    assert (status.state, status.digest) == (EnforcementState.IN_FORCE, POLICY.digest)
+    assert [check.passed for check in status.checks] == [True, True, True]
+    assert len(world.kernel.writes) == 1
+
+
+def test_nothing_is_written_before_something_is_desired() -> None:
+    world = World()
+    world.enforcer.restore([quarantine(world.target)])
+    world.enforcer.reconcile()
+    assert not world.kernel.writes
+
+
+def test_drift_is_repaired_counted_and_reported() -> None:
+    world = World()
+    world.desire()
+    world.break_rules()
+    world.seconds = 2.0
+    world.enforcer.reconcile()
+    (drift,) = world.all(Drift)
+    assert isinstance(drift, Drift)
+    assert "RINGFENCE-IN" in drift.what
+    assert world.enforcer.statuses()[0].drifts == 1
+    assert world.kernel.read(world.netns).rules(Family.IPV4, IN)
+
+
+def test_a_restart_without_memory_takes_over_without_writing() -> None:
+    world = World()
+    world.desire()
+    world.enforcer = world.restarted()
+    world.desire()
+    assert len(world.kernel.writes) == 1
+    assert not world.all(Drift)
+
+
+def test_a_failed_apply_is_told_and_retried_later_and_later() -> None:
+    world = World()
+    world.kernel.fail_restore[Family.IPV6] = 2
+    world.desire()
+    assert world.state is EnforcementState.FAILED
+    world.enforcer.reconcile()
+    assert len(world.kernel.writes) == 1, "not at once"
+    world.seconds = 0.6
+    world.enforcer.reconcile()
+    assert world.state is EnforcementState.FAILED
+    world.seconds = 2.0
+    world.enforcer.reconcile()
+    assert world.state is EnforcementState.IN_FORCE
+
+
+def test_another_wish_is_tried_at_once_after_a_failure() -> None:
+    world = World()
+    world.kernel.fail_restore[Family.IPV4] = 1
+    world.desire()
+    world.desire(wanted=ruleset([DENY_ALL]))
+    assert world.state is EnforcementState.IN_FORCE
+
+
+def test_a_fight_is_reported_and_slows_us_down_but_the_last_change_is_put_back() -> None:
+    world = World()
+    world.desire()
+    for _ in range(FIGHT_REPAIRS + 5):
+        world.seconds += 0.1
+        world.break_rules()
+        world.enforcer.reconcile()
+    assert len(world.all(Drift)) == FIGHT_REPAIRS
+    assert world.state is EnforcementState.PARTIAL
+    world.seconds += FIGHT_PAUSE
+    world.enforcer.reconcile()
+    assert world.kernel.read(world.netns).rules(Family.IPV4, IN)
+    world.seconds += 120
+    world.enforcer.reconcile()
+    assert world.state is EnforcementState.IN_FORCE
+
+
+def test_an_order_is_applied_cut_and_proven() -> None:
+    world = World()
+    world.desire()
+    world.kernel.namespaces[1].connections = 7
+    done = world.enforcer.order(world.target, quarantine(world.target))
+    assert (done.state, done.connections_cut) == (QuarantineState.VERIFIED, 7)
+
+
+def test_an_order_before_any_ruleset_holds_and_its_release_leaves_nothing() -> None:
+    world = World()
+    done = world.enforcer.order(world.target, quarantine(world.target))
+    assert done.state is QuarantineState.VERIFIED
+    world.enforcer.release(world.target, done)
+    assert world.kernel.read(world.netns).empty
+
+
+def test_an_order_that_fails_is_tried_again_and_told() -> None:
+    world = World()
+    world.desire()
+    world.kernel.fail_restore[Family.IPV4] = 1
+    assert world.enforcer.order(world.target, quarantine(world.target)).state is QuarantineState.FAILED
+    world.enforcer.reconcile()
+    (later,) = world.all(Quarantine)
+    assert isinstance(later, Quarantine)
+    assert later.state is QuarantineState.VERIFIED
+
+
+def test_a_probe_that_gets_through_makes_it_partial() -> None:
+    world = World()
+    world.desire()
+    world.kernel.namespaces[1].leaks = ("UDP to 10.0.0.254",)
+    done = world.enforcer.order(world.target, quarantine(world.target))
+    assert done.state is QuarantineState.PARTIAL
+
+
+def test_a_quarantine_restored_without_memory_is_proven_and_told() -> None:
+    world = World()
+    world.enforcer.restore([quarantine(world.target, state=QuarantineState.VERIFIED)])
+    world.desire()
+    (proven,) = world.all(Quarantine)
+    assert isinstance(proven, Quarantine)
+    assert proven.state is QuarantineState.VERIFIED
+
+
+@pytest.mark.parametrize(
+    "gone", [{"state": QuarantineState.RELEASED}, {"released": START}], ids=["released", "release wished"]
+)
+def test_a_released_quarantine_is_not_restored(gone: dict[str, object]) -> None:
+    world = World()
+    world.enforcer.restore([quarantine(world.target, **gone)])
+    world.desire()
+    assert not world.all(Quarantine)
+
+
+def test_a_quarantine_follows_its_workload_into_a_new_namespace() -> None:
+    world = World()
+    world.desire()
+    world.enforcer.order(world.target, quarantine(world.target))
+    second = world.kernel.add(2)
+    world.desire(replace(world.target, netns=second.inode, netns_path=second.path))
+    assert world.kernel.read(second).rules(Family.IPV6, "RINGFENCE-Q-OUT")
+    assert len(world.all(Quarantine)) == 1
+
+
+REFUSED: dict[str, Callable[[Workload], Workload]] = {
+    "not containable": lambda item: replace(item, containment=Containment.NOT_CONTAINABLE, containment_reason="why"),
+    "a host": lambda item: replace(item, kind=WorkloadKind.HOST),
+    "external": lambda item: replace(item, kind=WorkloadKind.EXTERNAL),
+    "ended": lambda item: replace(item, ended=START),
+    "without a namespace": lambda item: replace(item, netns=None),
+    "in the enforcer's own namespace": lambda item: replace(item, netns=OWN),
+}
+
+
+@pytest.mark.parametrize("change", REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_isolated_is_refused_with_the_reason(change: Callable[[Workload], Workload]) -> None:
+    world = World()
+    target = change(world.target)
+    done = world.enforcer.order(target, quarantine(target))
+    assert done.state is QuarantineState.FAILED
+    assert done.proof is not None
+    assert done.proof.checks[0].detail
+    assert not world.kernel.writes
+
+
+def test_switched_off_it_writes_nothing_and_says_so() -> None:
+    world = World(Enforce(enabled=False))
+    world.desire()
+    assert world.state is EnforcementState.OFF
+    assert world.enforcer.order(world.target, quarantine(world.target)).state is QuarantineState.FAILED
+    assert not world.kernel.writes
+
+
+def test_a_namespace_that_ended_is_no_error() -> None:
+    world = World()
+    world.desire()
+    del world.kernel.namespaces[1]
+    world.seconds = 100.0
+    world.enforcer.reconcile()
+    order = quarantine(world.target)
+    assert world.enforcer.release(world.target, order).state is QuarantineState.RELEASED
+
+
+def test_the_host_itself_gets_no_rules() -> None:
+    world = World()
+    world.desire(replace(world.target, kind=WorkloadKind.HOST))
+    assert world.state is EnforcementState.OFF
+    assert not world.kernel.writes
+
+
+def test_a_member_of_the_hosts_namespace_without_a_cgroup_is_never_called_enforced() -> None:
+    world = World()
+    slotted = replace(world.target, id="w2", containment=Containment.CGROUP, cgroup="/docker/x")
+    world.desire(world.target, slotted)
+    states = {item.workload: item.state for item in world.enforcer.statuses()}
+    assert states == {"w1": EnforcementState.NOT_CONTAINABLE, "w2": EnforcementState.IN_FORCE}
+    assert world.enforcer.slots() == {1: "w2"}
+
+
+def test_a_report_from_a_rule_somebody_put_above_names_it() -> None:
+    world = World()
+    world.desire()
+    world.kernel.namespaces[1].tables[Family.IPV6]["OUTPUT"].insert(0, ObservedRule(text="-j ACCEPT"))
+    world.enforcer.reconcile()
+    (drift,) = world.all(Drift)
+    assert isinstance(drift, Drift)
+    assert drift.what == "IPv6 OUTPUT: the jump is not first"
+
+
+def test_in_the_background_a_change_is_seen_and_put_back() -> None:
+    world = World(Enforce(drift_seconds=0.05))
+    world.enforcer.start()
+    try:
+        world.enforcer.desire([world.target], {world.target.id: POLICY})
+        wait_until("the rules are in force", lambda: world.all(Enforcement))
+        world.break_rules()
+        world.kernel.watching.touch(1)
+        wait_until("they are put back", lambda: world.all(Drift))
+    finally:
+        world.enforcer.stop()
+    assert world.kernel.watching.closed

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from ipaddress import ip_address
+
+from policy_engine.compile import compile_rulesets, namespace_owners
+from policy_engine.endpoint import Request
+from policy_engine.parse import parse_policy
+from ringfence.model.policy import PolicySet
+from ringfence.model.ruleset import DEFAULT_ALLOW_RULE, UNENFORCED_RULE, Ruleset
+from ringfence.model.verdict import Direction, Mode, RuleRef
+from ringfence.model.workload import NetworkKind, WorkloadKind
+from tests.support.fake_ruleset import execute
+from tests.support.policies import START, workload
+
+TEXT = """\
+version: 1
+default_mode: monitor
+sets: {office: [10.1.0.0/16]}
+groups: [{name: db, selector: "role == 'db'", mode: protect}]
+tiers: [{name: application}]
+policies:
+  - name: db
+    tier: application
+    selector: "role == 'db'"
+    ingress:
+      - {action: allow, from: {selector: "role == 'api'"}, protocol: tcp, ports: [5432]}
+      - {action: reject, from: {networks: [office], except: [10.1.1.0/24]}}
+      - {action: log}
+  - name: web
+    tier: application
+    selector: "role == 'web'"
+    ingress: []
+"""
+API = workload("api", {"role": "api"}, ["10.0.0.2", "fd00::2"])
+DB = workload("db", {"role": "db"}, ["10.0.0.3"])
+WEB = workload("web", {"role": "web"}, ["10.0.0.4"])
+
+
+class Numbers:
+    """Assigns numbers and remembers who asked."""
+
+    def __init__(self) -> None:
+        self.asked: dict[tuple[str, str], int] = {}
+
+    def __call__(self, ref: RuleRef, digest: str) -> int:
+        return self.asked.setdefault((str(ref), digest), 16 + len(self.asked))
+
+    def refs(self) -> set[str]:
+        return {ref for ref, _ in self.asked}
+
+
+def compiled(text: str = TEXT) -> tuple[dict[str, Ruleset], Numbers]:
+    numbers = Numbers()
+    return compile_rulesets(parse_policy(text), [API, DB, WEB], numbers), numbers
+
+
+def test_a_workload_gets_only_the_rules_that_select_it() -> None:
+    rulesets, numbers = compiled()
+    database = rulesets["id-db"]
+    assert [str(rule.ref) for rule in database.ingress] == [
+        "application/db/ingress/0",
+        "application/db/ingress/1",
+        "application/db/ingress/2",
+        "application/ingress/default",
+    ]
+    assert [(rule.allow, rule.reject, rule.log_only) for rule in database.ingress] == [
+        (True, False, False),
+        (False, True, False),
+        (True, False, True),
+        (False, False, False),
+    ]
+    assert [rule.number for rule in database.egress] == [DEFAULT_ALLOW_RULE]
+    assert numbers.refs() == {str(rule.ref) for rule in database.ingress}
+
+
+def test_peers_become_the_addresses_that_workloads_hold_now() -> None:
+    database = compiled()[0]["id-db"]
+    sets = {item.name: item for item in database.sets}
+    allow, office, *_ = database.ingress
+    assert [str(item) for item in sets[allow.peers or ""].ipv4] == ["10.0.0.2/32"]
+    assert [str(item) for item in sets[allow.peers or ""].ipv6] == ["fd00::2/128"]
+    assert [str(item) for item in sets[office.peers or ""].ipv4] == ["10.1.0.0/16"]
+    assert [str(item) for item in sets[office.not_peers or ""].ipv4] == ["10.1.1.0/24"]
+
+
+def test_a_new_peer_changes_members_but_no_rule() -> None:
+    before = compile_rulesets(parse_policy(TEXT), [API, DB], Numbers())["id-db"]
+    more = workload("api2", {"role": "api"}, ["10.0.0.9"])
+    after = compile_rulesets(parse_policy(TEXT), [API, more, DB], Numbers())["id-db"]
+    assert (before.ingress, before.egress) == (after.ingress, after.egress)
+    assert before.sets != after.sets
+    assert before.digest != after.digest
+
+
+def test_order_of_the_inventory_does_not_matter() -> None:
+    one = compile_rulesets(parse_policy(TEXT), [API, DB, WEB], Numbers())
+    other = compile_rulesets(parse_policy(TEXT), [WEB, DB, API], Numbers())
+    assert {key: item.digest for key, item in one.items()} == {key: item.digest for key, item in other.items()}
+
+
+def test_out_of_protect_everything_is_allowed_and_marked_so() -> None:
+    web = compiled()[0]["id-web"]
+    assert web.mode is Mode.MONITOR
+    for direction in Direction:
+        assert [(rule.number, rule.allow) for rule in web.rules(direction)] == [(UNENFORCED_RULE, True)]
+        assert str(web.rules(direction)[0].ref) == f"not-enforced/{direction.value}/default"
+
+
+def test_a_number_follows_content_and_not_name_or_line() -> None:
+    _, before = compiled()
+    _, renamed = compiled(TEXT.replace("{action: log}", "{name: all of it, action: log}").replace("sets:", "\nsets:"))
+    _, changed = compiled(TEXT.replace("[5432]", "[5433]"))
+    assert before.asked == renamed.asked
+    assert len(set(before.asked) - set(changed.asked)) == 1
+
+
+def test_only_running_workloads_with_a_namespace_get_rules_and_the_rest_are_still_peers() -> None:
+    office = workload("office", {"role": "api"}, ["192.0.2.7"], kind=WorkloadKind.EXTERNAL, netns=None)
+    gone = replace(workload("gone", {"role": "api"}, ["10.0.0.66"]), ended=START + timedelta(1))
+    bare = workload("bare", {"role": "db"}, [], netns=None)
+    rulesets = compile_rulesets(parse_policy(TEXT), [office, gone, bare, DB], Numbers())
+    assert set(rulesets) == {"id-db"}
+    members = [str(item) for item in rulesets["id-db"].sets[0].ipv4 + rulesets["id-db"].sets[1].ipv4]
+    assert "192.0.2.7/32" in " ".join([*members, *(str(n) for s in rulesets["id-db"].sets for n in s.ipv4)])
+    assert not any("10.0.0.66" in str(n) for s in rulesets["id-db"].sets for n in s.ipv4)
+
+
+def test_a_shared_namespace_has_one_ruleset_that_of_its_owner() -> None:
+    owner = workload("owner", {"role": "db"}, ["10.0.0.3"], netns=5)
+    guest = workload("guest", {"role": "web"}, [], netns=5, network=NetworkKind.SHARED)
+    orphan = workload("orphan", {"role": "db"}, [], netns=6, network=NetworkKind.SHARED)
+    assert [item.name for item in namespace_owners([guest, owner, orphan])] == ["orphan", "owner"]
+    assert set(compile_rulesets(parse_policy(TEXT), [guest, owner, orphan], Numbers())) == {"id-owner", "id-orphan"}
+
+
+def test_a_selector_that_selects_nobody_matches_nobody() -> None:
+    rulesets = compile_rulesets(parse_policy(TEXT), [DB], Numbers())
+    peer = ip_address("10.0.0.2")
+    executed = execute(rulesets["id-db"], Direction.INGRESS, peer, Request(protocol=6, port=5432))
+    assert str(executed.rule.ref) == "application/ingress/default"
+
+
+def test_many_ports_are_spread_over_rules_of_at_most_fifteen_slots() -> None:
+    ports = ", ".join(str(number) for number in range(1, 100, 2))
+    text = TEXT.replace("[5432]", f"[{ports}, 200-300]")
+    ruleset = compiled(text)[0]["id-db"]
+    first = [rule for rule in ruleset.ingress if str(rule.ref) == "application/db/ingress/0"]
+    assert len(first) == 4
+    assert {rule.number for rule in first} == {first[0].number}
+    for port, allowed in ((1, True), (2, False), (99, True), (250, True), (301, False)):
+        executed = execute(ruleset, Direction.INGRESS, ip_address("10.0.0.2"), Request(protocol=6, port=port))
+        assert executed.allowed is allowed
+
+
+def test_an_empty_policy_compiles_to_allowing_everything() -> None:
+    rulesets = compile_rulesets(PolicySet(default_mode=Mode.PROTECT), [API], Numbers())
+    assert [rule.number for rule in rulesets["id-api"].ingress] == [DEFAULT_ALLOW_RULE]

@@ -1,0 +1,145 @@
+"""From policy and inventory to rules: compiled when one of them changed, and reports are accounted for as news."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from ringfence.errors import StoreUnavailable
+from ringfence.model.enforcement import Drift, Enforcement, EnforcementState
+from ringfence.model.ruleset import Ruleset
+from ringfence.model.verdict import Mode
+from ringfence.model.workload import Workload
+from ringfence.service.enforcing import Enforcing
+from ringfence.service.policy import PolicyInForce
+from tests.support.estate import API, DB, NOW, Estate, container
+
+POLICY = """
+version: 1
+groups: [{name: databases, selector: "role == 'db'", mode: protect}]
+tiers: [{name: application, default: deny}]
+policies:
+  - name: db
+    tier: application
+    selector: "role == 'db'"
+    ingress: [{action: allow, from: {selector: "role == 'api'"}, protocol: tcp, ports: [5432]}]
+"""
+
+
+class RecordingSink:
+    def __init__(self) -> None:
+        self.desired: list[Mapping[str, Ruleset]] = []
+
+    def desire(self, workloads: Sequence[Workload], rulesets: Mapping[str, Ruleset]) -> None:
+        self.desired.append(rulesets)
+
+
+def _enforcing(estate: Estate, sink: RecordingSink) -> Enforcing:
+    return Enforcing(
+        policy=PolicyInForce(estate.state.policies),
+        state=estate.state,
+        sink=sink,
+        workloads=lambda: (API, DB),
+        account=estate.audit.append,
+        clock=lambda: NOW,
+    )
+
+
+def test_rules_are_compiled_when_policy_or_inventory_changed_and_not_otherwise(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        sink = RecordingSink()
+        enforcing = _enforcing(estate, sink)
+        enforcing.step()
+        enforcing.step()
+        estate.state.policies.apply(text=POLICY, author="ada", reason="", at=NOW)
+        enforcing.step()
+        enforcing.inventory_changed()
+        enforcing.step()
+        enforcing.step()
+        assert [rulesets[DB.id].mode for rulesets in sink.desired] == [Mode.DISCOVER, Mode.PROTECT, Mode.PROTECT]
+
+
+def test_an_enforcement_is_accounted_for_once_per_change(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        enforcing = _enforcing(estate, RecordingSink())
+        held = Enforcement(workload=DB.id, host="h1", state=EnforcementState.IN_FORCE, digest="d1", since=NOW)
+        enforcing.note_enforcement(held)
+        enforcing.note_enforcement(held)
+        assert estate.actions() == ["enforcer: ruleset applied db"]
+        assert estate.state.enforcements.get(DB.id) == held
+
+
+def test_a_drift_is_an_audit_event_and_a_finding(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        enforcing = _enforcing(estate, RecordingSink())
+        enforcing.note_drift(
+            Drift(workload=DB.id, found=NOW, repaired=NOW + timedelta(seconds=1.5), what="chain INPUT was flushed")
+        )
+        (finding,) = estate.state.findings.list()
+        assert "put back after 1.5 s: chain INPUT was flushed" in finding.sentence
+        assert estate.actions() == ["enforcer: drift repaired db"]
+
+
+def test_a_revision_is_in_force_only_when_every_workload_has_its_rules(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        sink = RecordingSink()
+        enforcing = _enforcing(estate, sink)
+        estate.state.policies.apply(text=POLICY, author="ada", reason="", at=NOW)
+        enforcing.step()
+        assert enforcing.in_force is None
+        for workload, ruleset in sink.desired[-1].items():
+            enforcing.note_enforcement(
+                Enforcement(
+                    workload=workload, host="h1", state=EnforcementState.IN_FORCE, digest=ruleset.digest, since=NOW
+                )
+            )
+        assert enforcing.in_force == 1
+
+
+def test_a_revision_that_a_kernel_refused_is_not_in_force(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        sink = RecordingSink()
+        enforcing = _enforcing(estate, sink)
+        enforcing.step()
+        for workload, ruleset in sink.desired[-1].items():
+            enforcing.note_enforcement(
+                Enforcement(
+                    workload=workload, host="h1", state=EnforcementState.FAILED, digest=ruleset.digest, since=NOW
+                )
+            )
+        assert enforcing.in_force is None
+
+
+class Breakable:
+    """A part of the state store that can be taken away."""
+
+    def __init__(self, part: Any) -> None:
+        self._part, self.away = part, False
+
+    def __getattr__(self, name: str) -> Any:
+        if self.away:
+            raise StoreUnavailable("away")
+        return getattr(self._part, name)
+
+
+def test_a_new_workload_gets_its_rules_while_the_state_store_is_away(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        estate.state.policies.apply(text=POLICY, author="ada", reason="", at=NOW)
+        policies, numbers = Breakable(estate.state.policies), Breakable(estate.state.rule_numbers)
+        known = [API, DB]
+        sink = RecordingSink()
+        enforcing = Enforcing(
+            policy=PolicyInForce(policies),  # type: ignore[arg-type]
+            state=SimpleNamespace(rule_numbers=numbers),  # type: ignore[arg-type]
+            sink=sink,
+            workloads=lambda: tuple(known),
+            account=estate.audit.append,
+            clock=lambda: NOW,
+        )
+        enforcing.step()
+        policies.away = numbers.away = True
+        known.append(container("db2", address="10.0.0.9", role="db"))
+        enforcing.inventory_changed()
+        enforcing.step()
+        assert sink.desired[-1]["id-db2"].mode is Mode.PROTECT

@@ -1,0 +1,79 @@
+"""Reports are made once, failures are kept as words, and retention is told only when something was deleted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from ringfence.model.event import AuditEvent
+from ringfence.service.reporting import Reporting
+from ringfence.store.state import ReportRecord
+from tests.support.estate import NOW, Estate
+
+WINDOW = {"start": (NOW - timedelta(hours=1)).isoformat(), "end": NOW.isoformat()}
+
+
+def _order(estate: Estate, kind: str = "flow", state: str = "running") -> ReportRecord:
+    record = ReportRecord(
+        id="r1",
+        kind=kind,
+        title=kind,
+        created=NOW,
+        author="ada",
+        parameters=WINDOW,
+        digest="",
+        files={},
+        state=state,
+    )
+    estate.state.reports.save(record)
+    return record
+
+
+class Made:
+    """A reporting over an estate, with the events it told of. Kept for `days`."""
+
+    def __init__(self, estate: Estate, *, days: int = 30, later: timedelta = timedelta(0), flows: Any = None) -> None:
+        self.events: list[AuditEvent] = []
+        self.folder = estate.folder / "reports"
+        self.reporting = Reporting(
+            state=estate.state,
+            flows=flows or estate.flows,
+            audit=estate.audit,
+            folder=self.folder,
+            retention=timedelta(days=days),
+            account=self.events.append,
+            clock=lambda: NOW + later,
+        )
+
+
+def test_an_ordered_report_is_made_with_its_files_and_digest(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        _order(estate)
+        made = Made(estate)
+        assert made.reporting.pending_reports() == ("r1",)
+        made.reporting.make_report("r1")
+        found = estate.state.reports.get("r1")
+        assert found is not None
+        assert (found.state, bool(found.digest), set(found.files)) == ("done", True, {"html", "csv", "json"})
+        assert made.reporting.pending_reports() == ()
+
+
+def test_a_message_that_comes_twice_changes_nothing(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        done = _order(estate, state="done")
+        made = Made(estate)
+        made.reporting.make_report("r1")
+        made.reporting.make_report("unknown")
+        assert estate.state.reports.get("r1") == done
+        assert not made.folder.exists()
+
+
+def test_what_cannot_be_made_says_why(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        _order(estate, kind="horoscope")
+        Made(estate).reporting.make_report("r1")
+        found = estate.state.reports.get("r1")
+        assert found is not None
+        assert found.state == "failed"
+        assert "horoscope" in found.error

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringfence.store.filter.pattern import compiled, has_wildcard, like, literal, quote, wildcard
+
+
+@given(st.text())
+def test_a_quoted_text_matches_itself_alone(text: str) -> None:
+    assert literal(quote(text)) == text
+    assert not has_wildcard(quote(text))
+    assert compiled(quote(text)).fullmatch(text)
+    assert not compiled(quote(text)).fullmatch(text + "x")
+
+
+@given(st.text(), st.text(), st.text())
+def test_a_star_stands_for_anything(before: str, middle: str, after: str) -> None:
+    pattern = f"{quote(before)}*{quote(after)}"
+    assert has_wildcard(pattern)
+    assert compiled(pattern).fullmatch(before + middle + after)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sql", "elastic"),
+    [
+        ("web*", "web%", "web*"),
+        ("50%_", "50\\%\\_", "50%_"),
+        ("a?b", "a?b", "a\\?b"),
+        ("a\\*b", "a*b", "a\\*b"),
+        ("a\\\\b", "a\\\\b", "a\\\\b"),
+        ("tail\\", "tail\\\\", "tail\\\\"),
+    ],
+)
+def test_each_language_gets_its_own_escapes(pattern: str, sql: str, elastic: str) -> None:
+    assert like(pattern) == sql
+    assert wildcard(pattern) == elastic

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from ringfence.config import Config, load, settings
+from ringfence.errors import ConfigError
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "ringfence.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_any_layer_everything_is_a_default() -> None:
+    config = load(environment={})
+    assert config.store == Config().store
+    assert set(config.origins) == set(settings())
+    assert set(config.origins.values()) == {"default"}
+
+
+def test_flags_beat_the_environment_which_beats_the_file(tmp_path: Path) -> None:
+    file = write(tmp_path, "[web]\nport = 1\naddress = 'file'\npublic_url = 'file'")
+    environment = {"RINGFENCE_WEB__PORT": "2", "RINGFENCE_WEB__ADDRESS": "environment"}
+    config = load(file=file, environment=environment, flags={"web.port": 3, "web.session_hours": None})
+    assert (config.web.port, config.web.address, config.web.public_url) == (3, "environment", "file")
+    assert config.origins["web.port"] == "flag"
+    assert config.origins["web.address"] == "environment RINGFENCE_WEB__ADDRESS"
+    assert config.origins["web.public_url"] == f"file {file}"
+    assert config.origins["web.session_hours"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "expected"),
+    [
+        ("RINGFENCE_ENFORCE__MARK_MASK", "0xff00", 0xFF00),
+        ("RINGFENCE_CAPTURE__ENABLED", "off", False),
+        ("RINGFENCE_CAPTURE__ENABLED", "YES", True),
+        ("RINGFENCE_CAPTURE__TICK_SECONDS", "0.5", 0.5),
+        ("RINGFENCE_DOCKER__ENDPOINTS", "a=unix:///a, unix:///b,", ("a=unix:///a", "unix:///b")),
+        ("RINGFENCE_DOCKER__ENDPOINTS", "", ()),
+        ("RINGFENCE_GENERAL__DATA_DIR", "/srv/x", Path("/srv/x")),
+    ],
+)
+def test_text_becomes_the_type_of_the_default(key: str, text: str, expected: object) -> None:
+    section, name = key.removeprefix("RINGFENCE_").lower().split("__")
+    assert getattr(getattr(load(environment={key: text}), section), name) == expected
+
+
+def test_every_problem_is_reported_at_once() -> None:
+    environment = {"RINGFENCE_WEB__PRT": "1", "RINGFENCE_WEB__PORT": "many", "RINGFENCE_CAPTURE__ENABLED": "maybe"}
+    with pytest.raises(ConfigError) as caught:
+        load(environment=environment)
+    assert "did you mean web.port?" in str(caught.value)
+    assert "web.port (environment RINGFENCE_WEB__PORT)" in str(caught.value)
+    assert "'maybe' is neither true nor false" in str(caught.value)
+
+
+def test_a_setting_outside_a_section_is_unknown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown setting port"):
+        load(file=write(tmp_path, "port = 1"), environment={})
+
+
+def test_a_named_file_must_exist_and_be_readable(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        load(file=tmp_path / "none.toml", environment={})
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(file=write(tmp_path, "[web"), environment={})
+
+
+def test_other_variables_are_not_settings() -> None:
+    assert load(environment={"RINGFENCE_HOME": "x", "PATH": "y"}).origins["web.port"] == "default"
+
+
+def test_every_setting_is_documented() -> None:
+    assert all(item.metadata["doc"].endswith((".", ")")) for item in settings().values())
+
+
+def test_the_host_has_a_name_even_when_none_is_set() -> None:
+    assert load(environment={}).host == socket.gethostname()
+    assert load(environment={"RINGFENCE_GENERAL__HOST": "h1"}).host == "h1"

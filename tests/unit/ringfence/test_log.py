@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from ringfence.log import configure, logger
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_lines_are_json_where_nobody_watches() -> None:
+    stream = io.StringIO()
+    configure(stream=stream)
+    logger("collector").info("batch stored", flows=3)
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["component"], line["flows"], line["level"]) == ("batch stored", "collector", 3, "info")
+    assert line["timestamp"].endswith("Z")
+
+
+def test_lines_are_for_people_on_a_terminal_unless_json_is_asked_for() -> None:
+    stream = Terminal()
+    configure(stream=stream)
+    logger("web").warning("slow")
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(stream.getvalue())
+    forced = Terminal()
+    configure(stream=forced, as_json=True)
+    logger("web").warning("slow")
+    assert json.loads(forced.getvalue())["event"] == "slow"
+
+
+def test_lines_below_the_level_are_dropped() -> None:
+    stream = io.StringIO()
+    configure(level="warning", stream=stream)
+    logger("web").info("quiet")
+    assert stream.getvalue() == ""
+
+
+def test_an_exception_is_part_of_its_line() -> None:
+    stream = io.StringIO()
+    configure(stream=stream)
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        logger("web").error("failed", exc_info=True)
+    assert "ValueError: broken" in json.loads(stream.getvalue())["exception"]
+
+
+def test_a_logger_made_before_configure_follows_it() -> None:
+    early = logger("early")
+    stream = io.StringIO()
+    configure(stream=stream)
+    early.warning("late")
+    assert json.loads(stream.getvalue())["component"] == "early"

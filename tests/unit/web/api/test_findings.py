@@ -1,0 +1,23 @@
+"""The API of findings."""
+
+from __future__ import annotations
+
+from tests.support.site import Site
+
+
+def test_list_one_and_change(own_shop: Site) -> None:
+    client = own_shop.client("operator")
+    body = client.get("/api/v1/findings?state=open&limit=5").get_json()
+    assert len(body["findings"]) == 5
+    assert body["open"]["high"] == 1
+    assert client.get("/api/v1/findings/f-drift").get_json()["kind"] == "drift"
+    token = {"X-CSRFToken": own_shop.token(client)}
+    changed = client.post("/api/v1/findings/f-drift", json={"change": "resolve"}, headers=token)
+    assert changed.get_json()["state"] == "resolved"
+
+
+def test_wrong_states_and_offsets_are_refused(shop: Site) -> None:
+    client = shop.client("viewer")
+    assert client.get("/api/v1/findings?state=x").status_code == 422
+    assert client.get("/api/v1/findings?offset=x").status_code == 422
+    assert client.get("/api/v1/findings/nothing").status_code == 404

@@ -1,0 +1,57 @@
+"""Operations: bodies, limits, plain JSON."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import pytest
+
+from ringfence.model.quarantine import Check, ControlledAccess
+from ringfence.model.verdict import Direction
+from tests.support.site import Site
+from web.api.operation import Operation, as_plain, fields
+
+
+def test_values_of_the_model_become_plain_json() -> None:
+    from ringfence.model.policy import Service
+
+    access = ControlledAccess(
+        direction=Direction.INGRESS, network=ip_network("10.0.0.0/8"), service=Service(protocol=6)
+    )
+    plain = as_plain((access, Check(name="a", passed=True, detail="")))
+    assert plain[0]["network"] == "10.0.0.0/8"
+    assert plain[0]["direction"] == "ingress"
+    assert plain[1] == {"name": "a", "passed": True, "detail": ""}
+
+
+def test_a_path_becomes_a_route() -> None:
+    item = Operation(
+        method="GET", path="/a/{revision}/{x}", name="a", view=lambda: "", summary="", answer=fields(("a",), a={})
+    )
+    assert item.rule == "/a/<int:revision>/<x>"
+    assert item.answer["required"] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({"data": "x"}, 415),
+        ({"json": [1]}, 400),
+        ({"json": {"text": 5}}, 422),
+        ({"json": {"texts": ""}}, 422),
+        ({"json": {}}, 422),
+        ({"data": "{", "content_type": "application/json"}, 400),
+    ],
+    ids=str,
+)
+def test_a_body_that_is_not_what_was_asked_for_is_refused(site: Site, options: dict[str, object], status: int) -> None:
+    client = site.client("admin")
+    headers = {"X-CSRFToken": site.token(client)}
+    answer = client.post("/api/v1/policies/check", headers=headers, **options)
+    assert answer.status_code == status
+    assert answer.get_json()["status"] == status
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "1001", "x", "²", "9" * 40])
+def test_a_limit_out_of_bounds_is_refused(shop: Site, limit: str) -> None:
+    assert shop.client("viewer").get("/api/v1/flows", query_string={"limit": limit}).status_code == 422

@@ -1,0 +1,53 @@
+"""The API of policy."""
+
+from __future__ import annotations
+
+from ringfence.demo.shop import POLICY
+from tests.support.site import Site
+
+
+def test_apply_needs_the_revision_it_was_made_from(own_shop: Site) -> None:
+    client = own_shop.client("operator")
+    token = {"X-CSRFToken": own_shop.token(client)}
+    tag = client.get("/api/v1/policies").headers["ETag"]
+    body = {"text": POLICY, "reason": "try"}
+    made = client.post("/api/v1/policies", json=body, headers=token | {"If-Match": tag})
+    assert (made.status_code, made.get_json()["revision"]) == (201, 3)
+    again = client.post("/api/v1/policies", json=body, headers=token | {"If-Match": tag})
+    assert again.status_code == 409
+    assert client.post("/api/v1/policies", json=body, headers=token | {"If-Match": "x"}).status_code == 400
+    assert client.post("/api/v1/policies", json=body, headers=token).status_code == 201
+
+
+def test_an_invalid_policy_lists_every_problem(own_shop: Site) -> None:
+    client = own_shop.client("operator")
+    token = {"X-CSRFToken": own_shop.token(client)}
+    wrong = POLICY.replace("action: allow", "action: alow")
+    answer = client.post("/api/v1/policies", json={"text": wrong, "reason": "try"}, headers=token)
+    assert answer.status_code == 422
+    assert len(answer.get_json()["problems"]) > 3
+    checked = client.post("/api/v1/policies/check", json={"text": wrong}, headers=token).get_json()
+    assert checked["problems"] == answer.get_json()["problems"]
+    assert not checked["valid"]
+
+
+def test_a_change_needs_a_reason(own_shop: Site) -> None:
+    client = own_shop.client("operator")
+    answer = client.post("/api/v1/policies", json={"text": ""}, headers={"X-CSRFToken": own_shop.token(client)})
+    assert answer.status_code == 422
+
+
+def test_a_check_says_what_would_change(own_shop: Site) -> None:
+    client = own_shop.client("operator")
+    token = {"X-CSRFToken": own_shop.token(client)}
+    change = client.post("/api/v1/policies/check", json={"text": ""}, headers=token).get_json()["change"]
+    assert change["opened"]
+    assert change["rules"]["opened"]
+
+
+def test_history_is_there_to_read(shop: Site) -> None:
+    client = shop.client("viewer")
+    rows = client.get("/api/v1/policies/history").get_json()["revisions"]
+    assert [row["revision"] for row in rows] == [2, 1, 0]
+    assert client.get("/api/v1/policies/history/1").get_json()["text"] == POLICY
+    assert client.get("/api/v1/policies/history/9").status_code == 404

@@ -1,0 +1,79 @@
+"""Signing in and out, links, one's own account."""
+
+from __future__ import annotations
+
+from ringfence.store.state import Role
+from tests.support.site import PASSWORD, Site
+from web.bootstrap import create_bootstrap_link
+
+NEW = {"name": "ada", "password": "a long enough phrase", "again": "a long enough phrase"}
+
+
+def link_of(site: Site) -> str:
+    return create_bootstrap_link(site.state, "http://localhost", site.clock).removeprefix("http://localhost")
+
+
+def test_the_first_link_makes_an_administrator_and_works_once(site: Site) -> None:
+    path, client = link_of(site), site.client()
+    assert client.get(path).status_code == 200
+    assert client.head(path).status_code == 200
+    answer = site.post(client, path, NEW, page=path)
+    assert answer.status_code == 303
+    user = site.state.users.get("ada")
+    assert user is not None
+    assert user.role is Role.ADMIN
+    assert user.password_hash.startswith("$argon2id$")
+    assert client.get("/users").status_code == 200
+    assert site.client().get(path).status_code == 404
+
+
+def test_looking_at_a_link_does_not_use_it_up_and_neither_does_a_mistake(site: Site) -> None:
+    path, client = link_of(site), site.client()
+    for _ in range(3):
+        client.get(path)
+    wrong = site.post(client, path, NEW | {"again": "different"}, page=path)
+    assert wrong.status_code == 422
+    assert "differ" in wrong.text
+    assert site.post(client, path, NEW, page=path).status_code == 303
+
+
+def test_a_link_cannot_take_over_somebody_who_exists(site: Site) -> None:
+    path, client = link_of(site), site.client()
+    answer = site.post(client, path, NEW | {"name": "viewer"}, page=path)
+    assert answer.status_code == 422
+    assert "taken" in answer.text
+
+
+def test_a_login_leads_back_and_never_elsewhere(site: Site) -> None:
+    form = {"name": "admin", "password": PASSWORD}
+    assert site.post(site.client(), "/login", form | {"next": "/map"}, page="/login").headers["Location"] == "/map"
+    away = site.post(site.client(), "/login", form | {"next": "//evil.example"}, page="/login")
+    assert away.headers["Location"] == "/"
+
+
+def test_a_new_password_ends_the_other_sessions_and_not_this_one(site: Site) -> None:
+    here, there = site.client("viewer"), site.client("viewer")
+    form = {"current": PASSWORD, "password": "another long phrase", "again": "another long phrase"}
+    assert "every other session has ended" in site.post(here, "/account/password", form).text
+    assert here.get("/account").status_code == 200
+    assert there.get("/account").status_code == 303
+
+
+def test_a_password_is_not_changed_without_the_former(site: Site) -> None:
+    form = {"current": "wrong", "password": "another long phrase", "again": "another long phrase"}
+    assert site.post(site.client("viewer"), "/account/password", form).status_code == 422
+
+
+def test_signing_out_everywhere_does(site: Site) -> None:
+    here, there = site.client("viewer"), site.client("viewer")
+    site.post(here, "/account/sessions/end", {})
+    assert there.get("/account").status_code == 303
+
+
+def test_an_api_token_is_shown_once_and_works(site: Site) -> None:
+    client = site.client("viewer")
+    text = site.post(client, "/account/tokens", {}).text
+    secret = text.split('class="secret">')[1].split("<")[0]
+    assert secret not in client.get("/account").text
+    answer = site.client().get("/api/v1/me", headers={"Authorization": f"Bearer {secret}"})
+    assert answer.get_json()["role"] == "viewer"

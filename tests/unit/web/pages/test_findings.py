@@ -1,0 +1,48 @@
+"""Findings."""
+
+from __future__ import annotations
+
+import pytest
+
+from ringfence.model.finding import FindingState
+from tests.support.site import Site
+
+
+def test_the_list_is_by_severity_and_state(shop: Site) -> None:
+    client = shop.client("viewer")
+    text = client.get("/findings").text
+    assert text.index("Rules of db were changed") < text.index("coupon may not reach")
+    assert "No resolved finding" in client.get("/findings?state=resolved").text
+    assert client.get("/findings?state=nonsense&offset=-5").status_code == 200
+
+
+def test_one_has_its_sentence_its_evidence_and_what_was_done(shop: Site) -> None:
+    found = next(item for item in shop.state.findings.list() if item.flows)
+    text = shop.client("operator").get(f"/findings/{found.id}").text
+    assert "Evidence" in text
+    assert "flow=" in text
+    assert "Acknowledge" in text
+    assert "Acknowledge" not in shop.client("auditor").get(f"/findings/{found.id}").text
+
+
+@pytest.mark.parametrize(
+    ("form", "state"),
+    [
+        ({"change": "acknowledge"}, FindingState.ACKNOWLEDGED),
+        ({"change": "suppress", "duration": "7d"}, FindingState.SUPPRESSED),
+        ({"change": "resolve"}, FindingState.RESOLVED),
+    ],
+)
+def test_a_change_is_recorded_and_kept(own_shop: Site, form: dict[str, str], state: FindingState) -> None:
+    client = own_shop.client("operator")
+    assert own_shop.post(client, "/findings/f-drift", form).status_code == 303
+    found = own_shop.state.findings.get("f-drift")
+    assert found is not None
+    assert found.state is state
+    assert (found.suppressed_until is not None) == (state is FindingState.SUPPRESSED)
+    assert list(own_shop.audit.records())[-1].event.detail["to"] == state.value
+
+
+@pytest.mark.parametrize("form", [{"change": "delete"}, {"change": "suppress", "duration": "forever"}, {}])
+def test_a_change_that_does_not_exist_is_refused(own_shop: Site, form: dict[str, str]) -> None:
+    assert own_shop.post(own_shop.client("operator"), "/findings/f-drift", form).status_code == 422

@@ -1,0 +1,95 @@
+"""Flows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+from ringfence.model.event import EventAction
+from tests.support.site import Site
+
+
+def test_the_list_holds_a_page_and_the_way_to_the_next(shop: Site) -> None:
+    client = shop.client("viewer")
+    first = client.get("/flows?range=24h").text
+    ids = re.findall(r'<tr data-flow="(\w+)"', first)
+    assert len(ids) == 100
+    link = re.search(r'class="older".*?href="([^"]+)"', first, re.DOTALL)
+    assert link is not None
+    second = re.findall(r'<tr data-flow="(\w+)"', client.get(link.group(1).replace("&amp;", "&")).text)
+    assert not set(ids) & set(second)
+
+
+def test_rows_alone_are_a_fragment(shop: Site) -> None:
+    text = shop.client("viewer").get("/flows/rows?range=24h&q=verdict:+denied").text
+    assert text.count("<tr data-flow") == 48
+    assert "<html" not in text
+
+
+def test_a_wrong_filter_is_shown_with_its_place_and_no_rows(shop: Site) -> None:
+    answer = shop.client("viewer").get("/flows?q=verdict:+denied+and+dst_prt:+5")
+    assert answer.status_code == 400
+    assert "<mark>d</mark>" in answer.text
+    assert "did you mean dst_port" in answer.text
+    assert "data-flow" not in answer.text
+
+
+def test_an_impossible_range_shows_nothing_and_the_way_out(shop: Site) -> None:
+    answer = shop.client("viewer").get("/flows?from=2026-02-02&to=2026-02-01")
+    assert answer.status_code == 400
+    assert "impossible" in answer.text
+    assert "data-flow" not in answer.text
+
+
+def test_an_empty_list_says_what_is_in_the_way(shop: Site) -> None:
+    text = shop.client("viewer").get("/flows?range=24h&q=verdict:+denied+and+dst.name:+mail").text
+    assert "48 flows" in text
+    assert "dst.name: mail" in text
+
+
+def test_the_address_opens_the_story(shop: Site) -> None:
+    client = shop.client("operator")
+    flow_id = re.findall(r'data-flow="(\w+)"', client.get("/flows?range=24h&q=verdict:+denied").text)[0]
+    text = client.get(f"/flows?range=24h&flow={flow_id}").text
+    assert "What decided" in text
+    assert "Quarantine coupon" in text
+    assert client.get(f"/flows/panel/{flow_id}").text.startswith("<header>") or "<header>" in text
+    assert client.get("/flows/panel/nothing").status_code == 404
+
+
+def test_an_export_has_what_is_shown_and_is_recorded(own_shop: Site) -> None:
+    client = own_shop.client("auditor")
+    answer = client.get("/flows/export.csv?range=24h&q=verdict:+denied")
+    rows = [row for row in csv.reader(io.StringIO(answer.text)) if not row[0].startswith("#")]
+    assert len(rows) == 49
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert "# gap on shop-1" in answer.text
+    last = list(own_shop.audit.records())[-1].event
+    assert (last.action, last.detail["flows"]) == (EventAction.EXPORT, 48)
+    assert client.get("/flows/export.json?range=24h&q=verdict:+denied").text.count('"flow_id"') == 48
+    assert client.get("/flows/export.xml").status_code == 404
+
+
+def test_a_cursor_that_is_none_is_an_error_in_words(shop: Site) -> None:
+    answer = shop.client("viewer").get("/flows?cursor=%00nonsense")
+    assert answer.status_code == 400
+    assert "Traceback" not in answer.text
+
+
+def test_chosen_columns_are_shown(shop: Site) -> None:
+    text = shop.client("viewer").get("/flows?range=24h&cols=community_id,host").text
+    assert '<th class="">community id</th>' in text
+    assert "k-source" not in text
+
+
+def test_suggestions_answer_while_typing(shop: Site) -> None:
+    body = shop.client("viewer").get("/flows/suggest?q=verd").get_json()
+    assert body["suggestions"][0]["text"] == "verdict: "
+    assert not body["valid"] or body["valid"]
+
+
+def test_live_rows_are_the_same_rows(site: Site) -> None:
+    site.feed.close()
+    text = site.client("viewer").get("/flows/live").text
+    assert "event: hello" in text

@@ -1,0 +1,42 @@
+"""Map."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from tests.support.site import Site
+
+
+def edges(text: str) -> list[dict[str, object]]:
+    found = re.search(r'id="map-data">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    return list(json.loads(found.group(1))["edges"])
+
+
+def test_picture_and_table_show_the_same_edges(shop: Site) -> None:
+    client = shop.client("viewer")
+    picture = edges(client.get("/map?range=24h").text)
+    table = client.get("/map?range=24h&view=table").text
+    assert len(picture) == table.count("<tr data-href") == 16
+
+
+def test_the_filter_of_the_flows_holds_here_too(shop: Site) -> None:
+    found = edges(shop.client("viewer").get("/map?range=24h&q=verdict:+denied").text)
+    assert {edge["shown"] for edge in found} == {"denied"}
+    assert shop.client("viewer").get("/map?q=verdict:").status_code == 400
+
+
+def test_compared_with_the_window_before(shop: Site) -> None:
+    assert (
+        '<span class="tag change-new">new</span>'
+        in shop.client("viewer").get("/map?range=24h&view=table&compare=1").text
+    )
+
+
+def test_an_edge_opens_with_its_services(shop: Site) -> None:
+    client = shop.client("viewer")
+    edge = edges(client.get("/map?range=24h").text)[0]
+    panel = client.get("/map/edge", query_string={"range": "24h", "edge": edge["id"]}).text
+    assert "24 denied" in panel
+    assert client.get("/map/edge?edge=nothing").status_code == 404

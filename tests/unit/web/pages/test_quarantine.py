@@ -1,0 +1,60 @@
+"""Quarantine."""
+
+from __future__ import annotations
+
+from ringfence.model.quarantine import QuarantineState
+from tests.support.site import Site
+
+
+def test_plan_reason_order_proof_release(own_shop: Site) -> None:
+    client, target = own_shop.client("operator"), own_shop.workloads()["db"].id
+    plan = client.get(f"/quarantine/plan/{target}").text
+    assert "open connection" in plan
+    answer = own_shop.post(client, f"/quarantine/plan/{target}", {"reason": "it scans", "duration": "1h"})
+    assert answer.status_code == 303
+    page = client.get(answer.headers["Location"]).text
+    assert "verified" in page
+    assert "probe from inside" in page
+    released = own_shop.post(client, f"{answer.headers['Location']}/release", {"reason": "it was a test"})
+    assert released.status_code == 303
+    item = own_shop.state.quarantines.get(answer.headers["Location"].rsplit("/", 1)[1])
+    assert item is not None
+    assert item.state is QuarantineState.RELEASED
+    recorded = [record.event.action.value for record in own_shop.audit.records()]
+    assert recorded[-2:] == ["quarantine ordered", "quarantine released"]
+
+
+def test_without_a_reason_the_form_comes_back_with_what_was_typed(own_shop: Site) -> None:
+    client, target = own_shop.client("operator"), own_shop.workloads()["db"].id
+    form = {"reason": " ", "duration": "7d", "access": "in 10.0.0.5/32 tcp 22"}
+    answer = own_shop.post(client, f"/quarantine/plan/{target}", form)
+    assert answer.status_code == 422
+    assert "goes into the audit log" in answer.text
+    assert "in 10.0.0.5/32 tcp 22" in answer.text
+    assert len(own_shop.state.quarantines.active()) == 1
+
+
+def test_what_is_isolated_already_is_refused_in_words(own_shop: Site) -> None:
+    text = own_shop.client("operator").get(f"/quarantine/plan/{own_shop.workloads()['coupon'].id}").text
+    assert "in quarantine already" in text
+    assert "<form" not in text.split('id="main"')[1].split("</main>")[0]
+
+
+def test_a_release_without_a_reason_changes_nothing(own_shop: Site) -> None:
+    assert own_shop.post(own_shop.client("operator"), "/quarantine/q-coupon/release", {}).status_code == 422
+    assert own_shop.state.quarantines.active()
+
+
+def test_nothing_is_ordered_while_the_audit_log_cannot_be_written(own_shop: Site) -> None:
+    client, target = own_shop.client("operator"), own_shop.workloads()["db"].id
+    token = own_shop.token(client)
+    own_shop.audit.close()
+    form = {"reason": "it scans", "duration": "1h", "csrf_token": token}
+    assert client.post(f"/quarantine/plan/{target}", data=form).status_code == 503
+    assert len(own_shop.state.quarantines.active()) == 1
+
+
+def test_the_list_says_who_and_until_when(shop: Site, site: Site) -> None:
+    assert "response rule contain-scanners" in shop.client("viewer").get("/quarantine").text
+    assert "Nobody is isolated" in site.client("viewer").get("/quarantine").text
+    assert shop.client("viewer").get("/quarantine/nothing").status_code == 404

@@ -1,0 +1,42 @@
+"""Workloads."""
+
+from __future__ import annotations
+
+from tests.support.site import Site
+
+
+def test_those_that_need_attention_come_first(shop: Site) -> None:
+    text = shop.client("viewer").get("/workloads").text
+    assert text.index("<b>coupon</b>") < text.index("<b>db</b>") < text.index("<b>visitor</b>")
+    assert "12 workloads" in text
+
+
+def test_they_are_found_by_image_label_network_and_address(shop: Site) -> None:
+    client = shop.client("viewer")
+    for word in ("postgres:17", "role=db", "172.20.0.13", "DB"):
+        assert "<b>db</b>" in client.get("/workloads", query_string={"name": word}).text
+    assert "No workload matches" in client.get("/workloads?name=nothing").text
+
+
+def test_one_shows_identity_policy_proof_peers_and_findings(shop: Site) -> None:
+    text = shop.client("operator").get(f"/workloads/{shop.workloads()['db'].id}").text
+    for word in (
+        "postgres:17",
+        "172.20.0.13",
+        "rules read back",
+        "tcp 5432 from role in",
+        "Is reached by",
+        "Quarantine…",
+    ):
+        assert word in text
+    assert "repaired" in text.lower()
+
+
+def test_one_in_quarantine_says_so_and_offers_the_release(shop: Site) -> None:
+    text = shop.client("operator").get(f"/workloads/{shop.workloads()['coupon'].id}").text
+    assert "Proof and release" in text
+    assert "Quarantine…" not in text
+
+
+def test_an_unknown_one_is_an_honest_page(shop: Site) -> None:
+    assert shop.client("viewer").get("/workloads/nothing").status_code == 404

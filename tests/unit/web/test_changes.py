@@ -1,0 +1,47 @@
+"""What changed is told by topic, together, once, and again to whoever was away."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import islice
+
+from ringfence.service.feed import Feed
+from web.changes import TOPICS, changes
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def _quiet(seconds: float) -> None:
+    return None
+
+
+def test_a_burst_of_changes_is_told_as_the_topics_that_changed() -> None:
+    feed = Feed()
+    events = changes(feed, lambda: NOW, sleep=_quiet)
+    assert next(events).name == "hello"  # type: ignore[union-attr]
+    for topic in ("flows", "quarantine", "finding", "quarantine"):
+        feed.publish(topic, {})
+    told = next(events)
+    assert told is not None
+    assert (told.name, told.data, told.id) == ("change", ["finding", "quarantine"], "4")
+
+
+def test_a_page_that_was_away_is_told_what_changed_meanwhile() -> None:
+    feed = Feed()
+    feed.publish("gap", {})
+    feed.publish("finding", {})
+    told = list(islice(changes(feed, lambda: NOW, last_id="1", sleep=_quiet), 2))[1]
+    assert told is not None
+    assert told.data == ["finding"]
+
+
+def test_a_closed_feed_ends_the_stream() -> None:
+    feed = Feed()
+    feed.close()
+    assert [event.name for event in changes(feed, lambda: NOW, sleep=_quiet) if event] == ["hello"]
+
+
+def test_without_a_feed_everything_may_have_changed() -> None:
+    told = list(islice(changes(None, lambda: NOW, sleep=_quiet), 2))[1]
+    assert told is not None
+    assert told.data == list(TOPICS)

@@ -1,0 +1,86 @@
+"""The estate in one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from ringfence.model.finding import Finding, FindingKind, FindingState, Severity
+from ringfence.model.gap import Gap, GapCause
+from ringfence.store.state import HostStatus
+from tests.support.site import Site
+from web.estate import estate_of, is_calm, staleness, status_sentence
+
+
+def test_what_is_wrong_is_counted(shop: Site) -> None:
+    now = shop.clock()
+    estate = estate_of(shop.state, now)
+    gap = Gap(id="g", host="h", started=now, ended=now, cause=GapCause.UNREADABLE)
+    text = status_sentence(estate, [gap])
+    assert "workloads violate policy" in text
+    assert "1 quarantined" in text
+    assert "policy is not fully in force on 1 workload" in text
+    assert "1 gap in the last hour" in text
+    assert "not heard of lately" in text
+    assert not is_calm(estate, [])
+
+
+def test_an_empty_estate_is_not_called_calm(site: Site) -> None:
+    estate = estate_of(site.state, site.clock())
+    assert status_sentence(estate, []) == "No host reports yet"
+    assert not is_calm(estate, [])
+
+
+def test_a_calm_estate_says_how_much_was_looked_at(site: Site) -> None:
+    site.state.hosts.report(HostStatus(host="h", at=site.clock(), facts={}))
+    estate = estate_of(site.state, site.clock())
+    assert is_calm(estate, [])
+    assert status_sentence(estate, []) == "Nothing needs action: 0 workloads on 1 host, no gaps"
+
+
+def test_a_silent_host_says_since_when(site: Site) -> None:
+    now = site.clock()
+    assert staleness(HostStatus(host="h", at=now, facts={}), now) == ""
+    assert staleness(HostStatus(host="h", at=now - timedelta(seconds=43), facts={}), now) == "last heard 43 s ago"
+
+
+def found(site: Site, kind: FindingKind, severity: Severity, workload: str | None = None) -> Finding:
+    now = site.clock()
+    return Finding(
+        id=f"f-{kind.value}-{severity.value}",
+        key=f"{kind.value}/{severity.value}",
+        kind=kind,
+        severity=severity,
+        sentence="Something.",
+        workload_name=workload,
+        first_seen=now,
+        last_seen=now,
+    )
+
+
+@pytest.mark.parametrize("kind", FindingKind)
+def test_an_open_finding_of_any_kind_is_named_and_ends_the_calm(site: Site, kind: FindingKind) -> None:
+    site.state.hosts.report(HostStatus(host="h", at=site.clock(), facts={}))
+    finding = found(site, kind, Severity.HIGH)
+    site.state.findings.record(finding)
+    estate = estate_of(site.state, site.clock())
+    assert not is_calm(estate, [])
+    assert status_sentence(estate, []) == "1 high finding"
+    site.state.findings.update(replace(finding, state=FindingState.ACKNOWLEDGED))
+    assert is_calm(estate_of(site.state, site.clock()), [])
+
+
+def test_a_finding_that_only_informs_leaves_the_calm(site: Site) -> None:
+    site.state.hosts.report(HostStatus(host="h", at=site.clock(), facts={}))
+    site.state.findings.record(found(site, FindingKind.DETECTION, Severity.INFO))
+    assert is_calm(estate_of(site.state, site.clock()), [])
+
+
+def test_a_violation_is_told_once_and_the_others_beside_it(site: Site) -> None:
+    site.state.hosts.report(HostStatus(host="h", at=site.clock(), facts={}))
+    site.state.findings.record(found(site, FindingKind.POLICY_VIOLATION, Severity.HIGH, "db"))
+    site.state.findings.record(found(site, FindingKind.COMPLIANCE, Severity.LOW))
+    estate = estate_of(site.state, site.clock())
+    assert status_sentence(estate, []) == "1 workload violates policy, 1 low finding"

@@ -1,0 +1,54 @@
+"""Exports: complete, honest about gaps, harmless in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import timedelta
+
+import pytest
+
+from ringfence.model.flow import COLUMNS
+from ringfence.model.gap import Gap, GapCause
+from ringfence.store.flows import FlowQuery
+from tests.support.estate import NOW, flow_row
+from tests.support.site import Site
+from web import export
+
+GAP = Gap(id="g", host="h1", started=NOW, ended=NOW + timedelta(minutes=1), cause=GapCause.SPOOL_FULL, lost=12)
+
+
+def test_a_csv_has_every_column_every_row_and_every_gap() -> None:
+    text = "".join(export.as_csv([flow_row(1), flow_row(2)], [GAP], "only some"))
+    rows = list(csv.reader(io.StringIO(text)))
+    assert rows[0] == [column.name for column in COLUMNS]
+    assert len(rows) == 5
+    assert "12 records missing (spool full)" in rows[3][0]
+    assert rows[4] == ["# only some"]
+
+
+@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\0x"])
+def test_no_cell_is_a_formula(value: str) -> None:
+    assert export.cell(value) == f"'{value}"
+
+
+def test_numbers_stay_numbers() -> None:
+    assert export.cell(-5) == "-5"
+    assert export.cell(None) == ""
+    assert export.cell(["a=1", "b=2"]) == "a=1;b=2"
+
+
+def test_json_lines_are_one_flow_each_and_then_the_remarks() -> None:
+    lines = [json.loads(line) for line in export.as_json_lines([flow_row(1)], [GAP])]
+    assert lines[0]["started"] == "2026-03-01T12:00:00Z"
+    assert lines[0]["src_bytes"] is None
+    assert "gap on h1" in lines[1]["remark"]
+
+
+def test_all_pages_are_read_up_to_the_limit(shop: Site) -> None:
+    now = shop.clock()
+    query = FlowQuery(start=now - timedelta(days=3), end=now)
+    everything = [row["flow_id"] for row in export.rows_of(shop.flows, query, 100_000)]
+    assert len(everything) == len(set(everything)) == shop.flows.search(query, limit=1).total > export.BATCH
+    assert len(list(export.rows_of(shop.flows, query, 1_500))) == 1_500

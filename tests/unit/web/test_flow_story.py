@@ -1,0 +1,44 @@
+"""The whole story of one flow."""
+
+from __future__ import annotations
+
+from tests.support.estate import flow_row
+from tests.support.site import Site
+from web.flow_story import story_of
+from web.verdicts import Shown
+
+
+def test_a_denied_flow_names_its_rule_and_the_line_of_its_policy(shop: Site) -> None:
+    row = flow_row(1, enforced="denied", rule="application/db/ingress/0", ingress_rule="application/db/ingress/0",
+                   sentence="no", revision=1)  # fmt: skip
+    story = story_of(shop.state, row)
+    assert story.shown is Shown.DENIED
+    enforced = next(step for step in story.decisions if step.where.startswith("enforced"))
+    revision = shop.state.policies.get(1)
+    assert revision is not None
+    assert enforced.line is not None
+    assert "api" in revision.text.splitlines()[enforced.line - 1]
+
+
+def test_the_default_of_a_tier_has_a_line_too(shop: Site) -> None:
+    story = story_of(shop.state, flow_row(1, rule="application/egress/default", revision=1))
+    assert story.decisions[0].line is not None
+
+
+def test_translation_is_told_with_both_addresses(shop: Site) -> None:
+    story = story_of(shop.state, flow_row(1, nat_src_ip="198.51.100.4", nat_src_port=4000, reporter="src+host"))
+    assert story.translated
+    assert story.ends[0].translated == "198.51.100.4:4000"
+    assert len(story.legs) == 2
+
+
+def test_an_imported_flow_has_no_verdict_and_no_ending_in_doubt(shop: Site) -> None:
+    story = story_of(shop.state, flow_row(1, enforced=None, end_reason="imported", src_ip="fd00::1"))
+    assert story.shown is Shown.UNKNOWN
+    assert story.ends[0].address.startswith("[fd00::1]:")
+    assert story.total is None
+
+
+def test_a_revision_that_is_gone_leaves_the_rule_without_a_line(shop: Site) -> None:
+    story = story_of(shop.state, flow_row(1, rule="application/db/ingress/0", revision=999))
+    assert [step.line for step in story.decisions if step.rule] == [None]

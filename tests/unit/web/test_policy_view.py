@@ -1,0 +1,50 @@
+"""A policy as people read it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from policy_engine.parse import parse_policy
+from ringfence.demo.shop import POLICY
+from ringfence.model.verdict import Direction, Mode
+from ringfence.store.flows import FlowQuery
+from tests.support.site import Site
+from web.policy_view import columns_of, effective, hits_of, in_words, mode_counts, read_policy, text_changes
+
+
+def test_tiers_hold_their_policies_with_the_workloads_they_select(shop: Site) -> None:
+    policies = parse_policy(POLICY)
+    tier = columns_of(policies, list(shop.workloads().values()), {})[0]
+    assert (tier.name, tier.default) == ("application", "deny")
+    assert {card.name: card.selected for card in tier.cards}["db"] == 1
+    assert POLICY.splitlines()[tier.cards[0].line - 1].strip().startswith("- name: web")
+
+
+def test_rules_are_said_in_words() -> None:
+    policies = parse_policy(POLICY)
+    db = next(policy for policy in policies.tiers[0].policies if policy.name == "db")
+    assert in_words(db.rules(Direction.INGRESS)[0], Direction.INGRESS) == "tcp 5432 from role in {'api', 'batch'}"
+
+
+def test_hits_are_counted_by_rule(shop: Site) -> None:
+    now = shop.clock()
+    hits = hits_of(shop.flows, FlowQuery(start=now - timedelta(days=1), end=now))
+    assert hits["application/egress/default"].flows == 48
+
+
+def test_a_workload_has_the_policies_that_select_it(shop: Site) -> None:
+    found = effective(parse_policy(POLICY), shop.workloads()["db"], {})
+    assert [(tier, card.name) for tier, card in found] == [("application", "db")]
+
+
+def test_modes_are_counted(shop: Site) -> None:
+    assert mode_counts(parse_policy(POLICY), shop.workloads().values()) == {Mode.MONITOR: 11, Mode.PROTECT: 1}
+
+
+def test_a_text_that_cannot_be_read_is_none() -> None:
+    assert read_policy("tiers: 5") is None
+
+
+def test_changes_are_lines_with_a_sign() -> None:
+    assert [(line.sign, line.text) for line in text_changes("a\nb", "a\nc")] == [(" ", "a"), ("-", "b"), ("+", "c")]
+    assert text_changes("a", "a") == ()
