@@ -36,9 +36,7 @@ def create_bootstrap_link(state: State, url: str, clock: Clock, invitation: Invi
     """A link that works once within 24 hours; without an invitation its user becomes an administrator."""
     invitation = invitation or Invitation(role=Role.ADMIN)
     token = secrets.token_urlsafe(32)
-    subject = json.dumps(
-        {"role": invitation.role.value, "name": invitation.name, "recovery": invitation.recovery}
-    )
+    subject = json.dumps({"role": invitation.role.value, "name": invitation.name, "recovery": invitation.recovery})
     state.users.add_token(digest=digest_of(token), purpose=LINK, subject=subject, expires=clock() + LIFETIME)
     return f"{url.rstrip('/')}/login/{token}"
 

@@ -123,9 +123,7 @@ def new_token() -> str:
     """An API token with the role of its owner, shown once."""
     record(EventAction.API_TOKEN_CREATED, user().name, days=TOKEN_DAYS)
     expires = services().clock() + timedelta(days=TOKEN_DAYS)
-    return page(
-        "pages/account.html", error="", done="", token=create_api_token(services().state, user(), expires)
-    )
+    return page("pages/account.html", error="", done="", token=create_api_token(services().state, user(), expires))
 
 
 def _unknown(name: str) -> str:

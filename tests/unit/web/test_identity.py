@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.support.site import Site
-from web.bootstrap import API_TOKEN, digest_of
+from web.bootstrap import create_api_token, digest_of
 
 
 def add_token(site: Site, user: str = "operator", *, days: int = 1) -> dict[str, str]:
-    expires = site.clock() + timedelta(days=days)
-    site.state.users.add_token(digest=digest_of("secret"), purpose=API_TOKEN, subject=user, expires=expires)
-    return {"Authorization": "Bearer secret"}
+    found = site.state.users.get(user)
+    assert found is not None
+    secret = create_api_token(site.state, found, site.clock() + timedelta(days=days))
+    return {"Authorization": f"Bearer {secret}"}
 
 
 def signed_in(site: Site, **headers: str) -> bool:
@@ -87,6 +88,15 @@ def test_a_wrong_or_expired_token_is_nobody_even_with_a_good_cookie(site: Site) 
     client = site.client("admin")
     assert client.get("/api/v1/me", headers={"Authorization": "Bearer wrong"}).status_code == 401
     assert client.get("/api/v1/me", headers={"Authorization": "Basic YTpi"}).status_code == 401
+
+
+def test_a_token_ends_with_the_sessions_of_its_user(site: Site) -> None:
+    headers = add_token(site)
+    user = site.state.users.get("operator")
+    assert user is not None
+    assert signed_in(site, **headers)
+    site.state.users.save(replace(user, session_epoch=user.session_epoch + 1))
+    assert not signed_in(site, **headers)
 
 
 def test_a_login_link_is_no_api_token(site: Site) -> None:

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from ringfence.store.state import Role
 from tests.support.site import PASSWORD, Site
-from web.bootstrap import create_bootstrap_link
+from web.bootstrap import Invitation, create_bootstrap_link
 
 NEW = {"name": "ada", "password": "a long enough phrase", "again": "a long enough phrase"}
 
 
 def link_of(site: Site) -> str:
-    return create_bootstrap_link(site.state, "http://localhost", site.clock).removeprefix("http://localhost")
+    """What `ringfence login-link` prints."""
+    recovery = Invitation(role=Role.ADMIN, recovery=True)
+    return create_bootstrap_link(site.state, "http://localhost", site.clock, recovery).removeprefix("http://localhost")
 
 
-def test_the_first_link_makes_an_administrator_and_works_once(site: Site) -> None:
+def test_of_two_first_links_one_makes_the_administrator_and_both_are_gone(site: Site) -> None:
+    site.without_administrator()
+    paths = [
+        create_bootstrap_link(site.state, "http://localhost", site.clock).removeprefix("http://localhost")
+        for _ in range(2)
+    ]
+    assert site.post(site.client(), paths[0], NEW, page=paths[0]).status_code == 303
+    assert [site.client().get(path).status_code for path in paths] == [404, 404]
+
+
+def test_a_link_makes_an_administrator_and_works_once(site: Site) -> None:
     path, client = link_of(site), site.client()
     assert client.get(path).status_code == 200
     assert client.head(path).status_code == 200
