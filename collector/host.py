@@ -109,7 +109,10 @@ class Collector:
     def start(self) -> None:
         """Begin; returns at once. What cannot be done is in `status()["limits"]`."""
         down = self.spool.downtime()
-        if down is not None:
+        if down is None:
+            # Killed before the first tick is told, this run too leaves the moment since when something may be missing.
+            self.spool.beat()
+        else:
             self._new_gaps.append(down)
         self._open_kernel()
         for docker in self._dockers:

@@ -139,13 +139,15 @@ class Spool:
             self._log.warning("heartbeat cannot be written", error=str(error))
 
     def downtime(self) -> Gap | None:
-        """The window since the last beat of a former run, as a gap; None on the first run."""
+        """The window since the last beat of a former run, as a gap; None on the first run.
+
+        A beat that a power cut left unreadable is taken from the file's own time; after the clock was set back below
+        the last beat the window has no length, but is said.
+        """
+        path, now = self._folder / HEARTBEAT, self._clock()
         try:
-            last = datetime.fromisoformat((self._folder / HEARTBEAT).read_text(encoding="ascii"))
-        except (OSError, ValueError):
-            return None
-        now = self._clock()
-        if last.tzinfo is None or last >= now:
+            last = min(_beat_in(path), now)
+        except OSError:
             return None
         return Gap(
             id=f"{self._host}:down:{last.isoformat()}",
@@ -305,6 +307,14 @@ def _span(flows: pa.Table) -> tuple[datetime, datetime] | None:
     if not flows.num_rows:
         return None
     return pc.min(flows["started"]).as_py(), pc.max(flows["last_seen"]).as_py()
+
+
+def _beat_in(path: Path) -> datetime:
+    try:
+        beat = datetime.fromisoformat(path.read_text(encoding="ascii"))
+    except ValueError:
+        beat = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return beat if beat.tzinfo is not None else beat.replace(tzinfo=UTC)
 
 
 def _gap_to_dict(gap: Gap) -> dict[str, object]:

@@ -25,7 +25,7 @@ def collector(folder: Path, **options: Any) -> Collector:
     config = Config(
         general=General(host="h"),
         docker=Docker(endpoints=options.pop("endpoints", ())),
-        capture=Capture(enabled=False, tick_seconds=0.02),
+        capture=Capture(enabled=False, tick_seconds=options.pop("tick_seconds", 0.02)),
     )
     options = {"clock": lambda: START, "rule_names": lambda number: None, **options}
     return Collector(config, host="h", data_dir=folder, **options)
@@ -80,6 +80,19 @@ def test_the_time_it_did_not_run_is_a_gap(tmp_path: Path) -> None:
         batch = wait_until("the gap is spooled", again.spool.peek)
     finally:
         again.stop()
+    assert [(gap.cause, gap.started) for gap in batch.gaps] == [(GapCause.NOT_RUNNING, START)]
+
+
+def test_a_run_that_was_killed_at_once_leaves_a_gap_too(tmp_path: Path) -> None:
+    killed = collector(tmp_path, tick_seconds=60)
+    killed.start()  # and not a word more: its first tick does not come
+    again = collector(tmp_path, clock=lambda: START + timedelta(minutes=5))
+    again.start()
+    try:
+        batch = wait_until("the gap is spooled", again.spool.peek)
+    finally:
+        again.stop()
+        killed.stop()
     assert [(gap.cause, gap.started) for gap in batch.gaps] == [(GapCause.NOT_RUNNING, START)]
 
 

@@ -195,10 +195,21 @@ def test_a_beat_may_tell_of_an_earlier_time_than_now(tmp_path: Path) -> None:
     assert found.started == START
 
 
-@pytest.mark.parametrize("text", ["", "rubbish", "2026-01-01T00:00:00", "2999-01-01T00:00:00+00:00"])
-def test_a_strange_beat_is_no_gap(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "rubbish"])
+def test_an_unreadable_beat_counts_from_when_it_was_written(tmp_path: Path, text: str) -> None:
+    written = START - timedelta(minutes=1)
     (tmp_path / "alive").write_text(text)
-    assert spool(tmp_path).downtime() is None
+    os.utime(tmp_path / "alive", (written.timestamp(), written.timestamp()))
+    found = spool(tmp_path, clock=lambda: START).downtime()
+    assert found is not None
+    assert (found.started, found.ended) == (written, START)
+
+
+def test_a_beat_in_the_future_is_a_gap_of_unknown_length_not_none(tmp_path: Path) -> None:
+    (tmp_path / "alive").write_text("2999-01-01T00:00:00+00:00")
+    found = spool(tmp_path, clock=lambda: START).downtime()
+    assert found is not None
+    assert (found.started, found.ended, found.lost) == (START, START, None)
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
