@@ -59,9 +59,9 @@ class Attribution:
         """`slots`: workload id per slot number in the marks of the host's own namespace."""
         self._take, self._slots = snapshot, slots
         self._snapshot: Snapshot | None = None
-        self.endpoints: list[Endpoint] = [UNKNOWN]
-        """What `resolve` returns indexes of; only grows."""
-        self._numbers: dict[Endpoint, int] = {UNKNOWN: 0}
+        self.endpoints: list[Endpoint] = []
+        """What `resolve` returns indexes of, until the next `refresh` that finds a change."""
+        self._numbers: dict[Endpoint, int] = {}
         self._answers: dict[tuple[Any, ...], tuple[int, int, int]] = {}
         self._hosts: dict[str, int] = {}
         self.refresh()
@@ -73,6 +73,8 @@ class Attribution:
             return False
         self._snapshot = snapshot
         self._answers.clear()
+        # Containers come and go: who went must not stay here.
+        self.endpoints, self._numbers = [UNKNOWN], {UNKNOWN: 0}
         self._by_id = {item.id: item for item in sorted(snapshot.workloads, key=lambda item: item.running)}
         self._holdings = _holdings(snapshot)
         pairs = {(inode, address) for inode, held in snapshot.local.items() for address in held}

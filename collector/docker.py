@@ -34,12 +34,18 @@ TIMEOUT = 10.0
 LONGEST_PAUSE = 30.0
 SETTLE = 0.01
 """Events come in bursts: this long is waited for the rest of one."""
-_FAILURES = (DockerException, requests.exceptions.RequestException, OSError, ValueError, KeyError)
+LATEST_STAMP = 2**62
+"""Nanoseconds; a later event time is rubbish."""
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
+"""What an answer of another shape than an engine's raises where it is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineState:
-    """Where one endpoint stands. `missed`: containers that a listing found and no event had announced."""
+    """Where one endpoint stands. `missed`: containers that a listing found and no event had announced.
+
+    `error` may be set while `connected`: a container that the engine described in a way nobody can read is left out.
+    """
 
     name: str
     url: str
@@ -51,12 +57,6 @@ class EngineState:
     events: int = 0
     missed: int = 0
     last_listing: str = ""
-
-
-def parse_endpoint(text: str, default_name: str) -> tuple[str, str]:
-    """Name and URL of a `docker.endpoints` entry: `name=url` or `url`."""
-    name, separator, url = text.partition("=")
-    return (name.strip(), url.strip()) if separator and "://" not in name else (default_name, text.strip())
 
 
 class DockerWatcher:
@@ -82,6 +82,7 @@ class DockerWatcher:
         self._client: Any = None
         self._stream: Any = None
         self._inspected: dict[str, Mapping[str, Any]] = {}
+        self._unread: dict[str, str] = {}  # why, per container of the last listing
         self._touched: dict[str, datetime] = {}
         self._last_event = 0
         self._lock = threading.Lock()
@@ -95,10 +96,6 @@ class DockerWatcher:
 
     def state(self) -> EngineState:
         return self._state
-
-    def status(self) -> dict[str, Any]:
-        """The state as plain values, for the health page."""
-        return asdict(self._state)
 
     def start(self) -> None:
         for thread in self._threads:
@@ -121,7 +118,7 @@ class DockerWatcher:
             if self._client is None:
                 self._client = self._connect(self._url)
             listing, at = self._listing()
-        except _FAILURES as error:
+        except Exception as error:  # noqa: BLE001 -- whatever an engine answers is a state, never the end of watching
             self._note(connected=False, error=explain(self._url, error))
             client, self._client = self._client, None
             if client is not None:
@@ -129,7 +126,7 @@ class DockerWatcher:
             return False
         self._note(
             connected=True,
-            error="",
+            error="; ".join(f"container {item[:12]} is left out: {why}" for item, why in self._unread.items()),
             containers=sum(item.kind is WorkloadKind.CONTAINER for item in listing.workloads),
             listings=self._state.listings + 1,
             last_listing=self._clock().isoformat(),
@@ -168,17 +165,8 @@ class DockerWatcher:
         drivers, subnets = self._networks()
         present = {item["Id"]: item for item in self._client.containers()}
         self._count_missed(present, touched)
-        workloads = []
-        for container in present:
-            attributes = None if container in touched else self._inspected.get(container)
-            try:
-                attributes = attributes or self._client.inspect_container(container)
-            except NotFound:
-                continue
-            self._inspected[container] = attributes
-            workloads.append(
-                parse_container(attributes, drivers=drivers, host=self._name, process=self._process(attributes))
-            )
+        self._unread = {}
+        workloads = [item for container in present if (item := self._read(container, drivers, touched)) is not None]
         gone = set(self._inspected) - set(present)
         workloads += [item for container in gone if (item := self._ended(container, drivers)) is not None]
         for container in gone:
@@ -189,6 +177,21 @@ class DockerWatcher:
             workloads.append(host_workload(self._name, inode, path, self._booted))
         engine = (self._name, inode) if inode else None
         return Listing(workloads=share_containment(workloads), subnets=subnets, engine=engine), at
+
+    def _read(self, container: str, drivers: Mapping[str, str], touched: Mapping[str, datetime]) -> Workload | None:
+        """One that runs; None when it is gone meanwhile or what the engine says of it makes no sense."""
+        known = None if container in touched else self._inspected.get(container)
+        try:
+            attributes = known or self._client.inspect_container(container)
+            item = parse_container(attributes, drivers=drivers, host=self._name, process=self._process(attributes))
+        except NotFound:
+            return None
+        except _MALFORMED as error:
+            self._inspected.pop(container, None)
+            self._unread[container] = f"the engine's answer cannot be read ({type(error).__name__}: {error})"
+            return None
+        self._inspected[container] = attributes
+        return item
 
     def _networks(self) -> tuple[dict[str, str], tuple[Network, ...]]:
         drivers: dict[str, str] = {}
@@ -203,7 +206,7 @@ class DockerWatcher:
     def _count_missed(self, present: Mapping[str, Any], touched: Mapping[str, datetime]) -> None:
         if self._state.listings == 0:
             return
-        appeared = set(present) - set(self._inspected) - set(touched)
+        appeared = set(present) - set(self._inspected) - set(touched) - set(self._unread)
         disappeared = set(self._inspected) - set(present) - set(touched)
         # Restarted behind our back: the listing's age of the start differs from the inspection's.
         for container in set(present) & set(self._inspected) - set(touched):
@@ -220,9 +223,9 @@ class DockerWatcher:
         """The workload with the engine's time of its end, when the container still exists stopped."""
         try:
             attributes = self._client.inspect_container(container)
-        except NotFound:
+            item = parse_container(attributes, drivers=drivers, host=self._name, process=Process())
+        except (NotFound, *_MALFORMED):
             return None
-        item = parse_container(attributes, drivers=drivers, host=self._name, process=Process())
         return None if item.running else item
 
     def _process(self, attributes: Mapping[str, Any]) -> Process:
@@ -252,7 +255,7 @@ class DockerWatcher:
             try:
                 self._listen()
                 pause = 0.5
-            except _FAILURES:
+            except Exception:  # noqa: BLE001 -- as above; a listing goes on telling what is wrong
                 pause = min(pause * 2, LONGEST_PAUSE)
             if self._state.connected:
                 pause = 0.5
@@ -280,15 +283,16 @@ class DockerWatcher:
             yield from filter(bytes.strip, lines)
 
     def _take(self, event: Mapping[str, Any]) -> None:
-        moment = int(event.get("timeNano") or 0)
-        self._last_event = max(self._last_event, moment)
-        actor = event.get("Actor") or {}
-        action = str(event.get("Action", ""))
-        if action.startswith("exec_"):
+        try:
+            moment, container = parse_event(event)
+        except _MALFORMED as error:
+            # A listing will show whatever it was about.
+            self._log.warning("event cannot be read", error=f"{type(error).__name__}: {error}")
+            self._wake.set()
             return
-        container = (
-            actor.get("ID") if event.get("Type") == "container" else (actor.get("Attributes") or {}).get("container")
-        )
+        self._last_event = max(self._last_event, moment)
+        if str(event.get("Action", "")).startswith("exec_"):
+            return
         with self._lock:
             if container:
                 self._touched[container] = datetime.fromtimestamp(moment / 1e9, UTC)
@@ -299,12 +303,26 @@ class DockerWatcher:
         with self._lock:
             stream, self._stream = self._stream, None
         if stream is not None:
-            with contextlib.suppress(*_FAILURES, AttributeError):
+            with contextlib.suppress(DockerException, requests.exceptions.RequestException, OSError, *_MALFORMED):
                 stream.close()
 
     def _note(self, **changes: Any) -> None:
         with self._lock:
             self._state = EngineState(**(asdict(self._state) | changes))
+
+
+def parse_event(event: Mapping[str, Any]) -> tuple[int, str | None]:
+    """Time in nanoseconds since 1970 and the container an event is about, None for another thing's.
+
+    Raises:
+        ValueError, TypeError, AttributeError: not an engine's event.
+    """
+    moment, actor = int(event.get("timeNano") or 0), event.get("Actor") or {}
+    if not 0 <= moment < LATEST_STAMP:
+        raise ValueError(f"timeNano is {moment}")
+    about = actor if event.get("Type") == "container" else actor.get("Attributes") or {}
+    found = about.get("ID" if about is actor else "container")
+    return moment, str(found) if found else None
 
 
 def connect_engine(url: str) -> Any:

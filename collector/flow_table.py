@@ -172,9 +172,12 @@ class RowBuilder:
         return _pick(names, back.reshape(-1))
 
     def _resumed(self, flows: Flows, rows: Rows, table: pa.Table) -> pa.Table:
-        """The slow way while rows of a former run are being taken up: give them back their ids."""
+        """Give rows of a former run back their ids, row by row; all others, however many, stay columns."""
+        concerned = self._resume.concerned(rows, ~flows.rows["emitted"][rows])
+        if not concerned.any():
+            return table
         result = []
-        for number, row in zip(rows.tolist(), table.to_pylist(), strict=True):
+        for number, row in zip(rows[concerned].tolist(), table.filter(pa.array(concerned)).to_pylist(), strict=True):
             if not flows.rows["emitted"][number]:
                 former = self._resume.match(number, row)
                 if former is not None:
@@ -183,7 +186,9 @@ class RowBuilder:
                     row["flow_id"], row["started"] = former["flow_id"], former["started"]
             self._resume.carry(number, row)
             result.append(row)
-        return pa.Table.from_pylist(result, schema=FLOW_SCHEMA)
+        others = table.filter(pa.array(~concerned))
+        place = np.argsort(np.r_[np.flatnonzero(~concerned), np.flatnonzero(concerned)])
+        return pa.concat_tables([others, pa.Table.from_pylist(result, schema=FLOW_SCHEMA)]).take(pa.array(place))
 
 
 def primary_legs(flow: Column) -> Rows:

@@ -15,17 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from collector.aggregate import Aggregator
 from collector.attribution import Attribution
-from collector.docker import DockerWatcher, host_workload, parse_endpoint
+from collector.docker import DockerWatcher, host_workload
 from collector.gaps import Gaps
 from collector.inventory import Inventory, Listing
 from collector.kernel import Intake, Kernel
 from collector.spool import Spool
 from collector.static import WorkloadFile
 from ringfence.clock import Clock, monotonic_offset_ns
-from ringfence.config import Config
+from ringfence.config import Config, docker_endpoints
 from ringfence.errors import RingfenceError
 from ringfence.log import logger
 from ringfence.metrics import EVENTS_UNREADABLE, FLOWS_EMITTED, LOOP_FAILURES, RECEIVE_BUFFER
@@ -88,7 +89,7 @@ class Collector:
                 clock=clock,
                 own_inode=self._own_inode,
             )
-            for name, url in (parse_endpoint(text, host) for text in config.docker.endpoints)
+            for name, url in docker_endpoints(config)
         ]
         booted = datetime.fromtimestamp(monotonic_offset_ns() // 1_000_000_000, UTC)
         machine = host_workload(host, self._own_inode, f"/proc/self/ns/{own.name}", booted)
@@ -362,6 +363,10 @@ def latest_open(stored: pa.Table | None, spool: Spool) -> pa.Table:
     """The open rows of before: the store's, with what still waits in the spool laid over them."""
     rows = {row["flow_id"]: row for row in (stored.to_pylist() if stored is not None else ())}
     for batch in spool.pending():
-        rows.update((row["flow_id"], row) for row in batch.flows.to_pylist())
+        # A full spool holds millions of final rows: of those only the ids are looked at.
+        final = pc.is_valid(batch.flows["end_reason"])
+        for flow_id in batch.flows["flow_id"].filter(final).to_pylist():
+            rows.pop(flow_id, None)
+        rows.update((row["flow_id"], row) for row in batch.flows.filter(pc.invert(final)).to_pylist())
     unfinished = [row for row in rows.values() if row["end_reason"] is None]
     return pa.Table.from_pylist(unfinished, schema=FLOW_SCHEMA)

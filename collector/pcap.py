@@ -48,6 +48,8 @@ class Limits:
     cpu_seconds: int = 3600
     memory_bytes: int = 1 << 30
     packets: int = 100_000_000
+    conversations: int = 2_000_000
+    """Held in the importing process's own memory, some 700 bytes each."""
     unpacked_bytes: int = 1 << 40
 
 
@@ -138,6 +140,9 @@ def _read(file: BinaryIO, size: int, progress: Progress, limits: Limits, reading
                 packets = np.frombuffer(body, PACKET)
                 reading.records += len(packets)
                 reading.conversations.take(packets)
+                if len(reading.conversations.every) > limits.conversations:
+                    reading.problem = f"reading was stopped after {limits.conversations} connections"
+                    return
             elif tag == b"E":
                 reading.summary = json.loads(body)
                 return

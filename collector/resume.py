@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from collector.legs import Rows
 from ringfence.model.flow import FLOW_SCHEMA
@@ -39,6 +41,11 @@ class Resume:
     def busy(self) -> bool:
         """Whether rows that are written need to be looked at."""
         return bool(self._waiting or self._carried)
+
+    def concerned(self, flows: Rows, fresh: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which of these flow numbers (n,) are to be matched or carried; `fresh` (n,): never written before."""
+        carried = np.isin(flows, np.fromiter(self._carried, np.int64, len(self._carried)))
+        return carried | fresh if self._waiting else carried
 
     def match(self, flow: int, row: dict[str, Any]) -> dict[str, Any] | None:
         """The former row of the same connection, taken out; `flow` is the number it will be asked for again."""

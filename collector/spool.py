@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ringfence.clock import Clock, utc_now
-from ringfence.errors import StoreUnavailable
 from ringfence.log import logger
 from ringfence.metrics import EVENTS_LOST, SPOOL_BYTES
 from ringfence.model.flow import FLOW_SCHEMA, FlowBatch
@@ -32,6 +32,12 @@ _NAME = re.compile(r"^(\d{16})-([0-9a-f]{32})-(\d+)\.arrow$")
 _META = b"ringfence"
 HEARTBEAT = "alive"
 ROOM_FOR_GAPS = 2048
+GAP_BYTES = 400
+"""About what one gap takes in a batch."""
+MOST_KEPT = 32
+"""Gaps of dropped batches that travel one by one; of more, those of one cause become one."""
+MOST_CORRUPT = 8
+"""Batches that cannot be read are kept aside for whoever looks into it, the oldest of more are deleted."""
 DROP_AT_ONCE = 16
 """Batches dropped for one that does not fit, when the file system itself is full."""
 
@@ -170,7 +176,7 @@ class Spool:
     def _write(self, batch_id: str, flows: pa.Table, gaps: tuple[Gap, ...]) -> None:
         """Store a batch together with the gap of whatever had to go for it, so that no kill can part the two."""
         size = len(self._packed(flows, gaps)) + ROOM_FOR_GAPS
-        while self._entries and self.bytes + size > self._max:
+        while self._entries and self.bytes + size + GAP_BYTES * len(self._kept) > self._max:
             self._drop(self._entries[0])
         for _ in range(DROP_AT_ONCE):
             gaps = (*gaps, *self._due_gaps())
@@ -183,7 +189,7 @@ class Spool:
                     break
                 self._drop(self._entries[0])
         self._count(GapCause.SPOOL_FULL, flows.num_rows, _span(flows))
-        self._kept = (*self._kept, *gaps)
+        self._keep(gaps)
 
     def _packed(self, flows: pa.Table, gaps: tuple[Gap, ...]) -> pa.Buffer:
         meta = {"host": self._host, "gaps": [_gap_to_dict(gap) for gap in gaps]}
@@ -227,8 +233,19 @@ class Spool:
         gaps = tuple(_gap_from_dict(item) for item in meta["gaps"])
         return FlowBatch(id=entry.batch_id, host=meta["host"], flows=flows, gaps=gaps)
 
+    def _keep(self, gaps: Iterable[Gap]) -> None:
+        """Have these travel with the next batch. However long that takes, they are few."""
+        kept = {gap.id: gap for gap in (*self._kept, *gaps)}  # a gap that grew has the same id
+        self._kept = tuple(kept.values())
+        if len(self._kept) > MOST_KEPT:
+            self._kept = tuple(_merged(list(group), self._new_id()) for group in _by_cause(self._kept))
+
     def _remove(self, entry: _Entry) -> None:
-        (self._folder / entry.name).unlink(missing_ok=True)
+        try:
+            (self._folder / entry.name).unlink(missing_ok=True)
+        except OSError as error:
+            # The next start takes it up again, under the same id.
+            self._log.warning("batch cannot be removed", batch=entry.batch_id, error=str(error))
         self._forget(entry)
 
     def _forget(self, entry: _Entry) -> None:
@@ -241,7 +258,8 @@ class Spool:
         span: tuple[datetime, datetime] | None = self._span_of(entry)
         try:
             batch = self._read(entry)
-            self._kept, span = (*self._kept, *batch.gaps), _span(batch.flows)
+            span = _span(batch.flows)
+            self._keep(batch.gaps)
         except (OSError, pa.ArrowException, ValueError, KeyError):
             self._log.warning("gaps of a dropped batch are lost with it", batch=entry.batch_id)
         self._remove(entry)
@@ -252,6 +270,8 @@ class Spool:
         path = self._folder / entry.name
         if path.exists():
             path.replace(path.with_suffix(".corrupt"))
+            for oldest in sorted(self._folder.glob("*.corrupt"))[:-MOST_CORRUPT]:
+                oldest.unlink(missing_ok=True)
         span = self._span_of(entry)
         self._forget(entry)
         self._count(GapCause.UNREADABLE, entry.rows, span)
@@ -284,24 +304,6 @@ class Spool:
         SPOOL_BYTES.set(self.bytes)
 
 
-def check_folder(folder: Path) -> None:
-    """See that batches can be written there.
-
-    Raises:
-        StoreUnavailable: they cannot, and why.
-    """
-    probe = folder / "probe.part"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"\0" * 4096)
-        probe.unlink()
-    except OSError as error:
-        raise StoreUnavailable(
-            f"the spool folder {folder} cannot be written: {error.strerror}",
-            hint="free some space or set general.data_dir",
-        ) from error
-
-
 def _span(flows: pa.Table) -> tuple[datetime, datetime] | None:
     """From the first beginning to the last sight of these rows; None when there are none."""
     if not flows.num_rows:
@@ -315,6 +317,29 @@ def _beat_in(path: Path) -> datetime:
     except ValueError:
         beat = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     return beat if beat.tzinfo is not None else beat.replace(tzinfo=UTC)
+
+
+def _by_cause(gaps: Iterable[Gap]) -> Iterator[Iterator[Gap]]:
+    def key(gap: Gap) -> tuple[str, str]:
+        return gap.host, gap.cause.value
+
+    return (group for _, group in itertools.groupby(sorted(gaps, key=key), key))
+
+
+def _merged(gaps: list[Gap], new_id: str) -> Gap:
+    """One gap over the time of several of one host and cause."""
+    if len(gaps) == 1:
+        return gaps[0]
+    known = [gap.lost for gap in gaps if gap.lost is not None]
+    return Gap(
+        id=f"{gaps[0].host}:{gaps[0].cause.value}:{new_id}",
+        host=gaps[0].host,
+        started=min(gap.started for gap in gaps),
+        ended=max(gap.ended for gap in gaps),
+        cause=gaps[0].cause,
+        lost=sum(known) if len(known) == len(gaps) else None,
+        detail=f"{len(gaps)} gaps in one: the spool was full",
+    )
 
 
 def _gap_to_dict(gap: Gap) -> dict[str, object]:

@@ -157,7 +157,25 @@ def load(
         name: cls(**{key.split(".")[1]: value for key, (value, _) in values.items() if key.split(".")[0] == name})
         for name, cls in SECTIONS.items()
     }
-    return Config(**sections, origins={key: values[key][1] if key in values else "default" for key in settings()})
+    config = Config(**sections, origins={key: values[key][1] if key in values else "default" for key in settings()})
+    names = [name for name, _ in docker_endpoints(config)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(
+            f"docker.endpoints: two engines are called {', '.join(twice)}",
+            hint="their containers could not be told apart: give each a name, as in name=unix:///path",
+        )
+    return config
+
+
+def docker_endpoints(config: Config) -> tuple[tuple[str, str], ...]:
+    """Name and URL of every engine; one that is written without a name is called as the host."""
+    return tuple(parse_endpoint(text, config.host) for text in config.docker.endpoints)
+
+
+def parse_endpoint(text: str, default_name: str) -> tuple[str, str]:
+    """Name and URL of a `docker.endpoints` entry: `name=url` or `url`."""
+    name, separator, url = text.partition("=")
+    return (name.strip(), url.strip()) if separator and "://" not in name else (default_name, text.strip())
 
 
 def _from_file(file: Path | None, problems: list[str]) -> list[tuple[str, Any, str]]:

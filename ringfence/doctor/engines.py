@@ -9,7 +9,7 @@ from typing import Any
 import docker
 from docker.errors import DockerException
 
-from ringfence.config import Config
+from ringfence.config import Config, parse_endpoint
 from ringfence.doctor.check import Check, Group
 from ringfence.doctor.host import Host
 
@@ -36,15 +36,9 @@ def engines(config: Config, host: Host, ask: Ask = ask_engine) -> tuple[Check, .
         return (GROUP.ok("engines", "none configured: containers are not looked for"),)
     checks: list[Check] = []
     for endpoint in config.docker.endpoints:
-        name, url = split_endpoint(endpoint)
+        name, url = parse_endpoint(endpoint, endpoint.strip())
         checks += _engine(name, url, host, ask)
     return tuple(checks)
-
-
-def split_endpoint(endpoint: str) -> tuple[str, str]:
-    """`name=url` or `url`, which is its own name."""
-    name, separator, url = endpoint.partition("=")
-    return (name, url) if separator and "://" not in name else (endpoint, endpoint)
 
 
 def _engine(name: str, url: str, host: Host, ask: Ask) -> tuple[Check, ...]:

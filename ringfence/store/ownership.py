@@ -20,7 +20,7 @@ def own(path: Path) -> TextIO:
     try:
         handle = Path(f"{path}.lock").open("a+", encoding="utf-8")  # noqa: SIM115 -- it stays open
     except OSError as error:
-        raise StoreUnavailable(f"the folder {path.parent} cannot be written: {error.strerror}") from error
+        raise _unwritable(path, error) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -31,7 +31,14 @@ def own(path: Path) -> TextIO:
             f"the flow store {path} is in use by process {owner}",
             hint="one process owns a data folder: stop the other one, or choose another general.data_dir",
         ) from None
-    handle.truncate(0)
-    handle.write(str(os.getpid()))
-    handle.flush()
+    try:
+        handle.truncate(0)
+        os.write(handle.fileno(), str(os.getpid()).encode())
+    except OSError as error:
+        handle.close()
+        raise _unwritable(path, error) from error
     return handle
+
+
+def _unwritable(path: Path, error: OSError) -> StoreUnavailable:
+    return StoreUnavailable(f"the folder {path.parent} cannot be written: {error.strerror}")

@@ -84,6 +84,9 @@ def parse_filter(text: str) -> Filter | None:
         return None
     if len(text) > MAX_CHARACTERS:
         raise FilterInvalid(f"a filter has at most {MAX_CHARACTERS} characters", offset=MAX_CHARACTERS)
+    half = next((place for place, character in enumerate(text) if "\ud800" <= character <= "\udfff"), None)
+    if half is not None:
+        raise FilterInvalid("half a character (a lone surrogate) is no text", offset=half)
     try:
         tree = cast(Filter, _grammar().parse(text))
     except VisitError as error:

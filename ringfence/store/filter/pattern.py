@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-_PART = re.compile(r"\\(.)|(\*)|([^\\*]+)|(\\)$", re.DOTALL)
+_PART = re.compile(r"\\(.)|(\*+)|([^\\*]+)|(\\)$", re.DOTALL)
 
 
 def _parts(pattern: str) -> list[tuple[bool, str]]:

@@ -161,3 +161,4 @@ def test_a_change_of_the_inventory_is_taken_up() -> None:
     inventory.replace("more", Listing(workloads=(workload("new", 1010, "10.1.0.10"),)))
     assert attribution.refresh()
     assert ask(attribution, "10.1.0.10", at=1).name == "new"
+    assert {end.name for end in attribution.endpoints} == {None, "new"}, "only what was asked since the change"

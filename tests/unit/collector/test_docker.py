@@ -10,7 +10,7 @@ import pytest
 import requests
 from docker.errors import NotFound
 
-from collector.docker import DockerWatcher, engine_pid, explain, host_workload, parse_endpoint
+from collector.docker import DockerWatcher, engine_pid, explain, host_workload
 from collector.inventory import Inventory
 from ringfence.model.workload import Containment
 from tests.support.tracked import START
@@ -138,24 +138,56 @@ def test_a_container_that_vanishes_in_between_is_left_out(watcher: DockerWatcher
     assert watcher.state().containers == 1
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [{"State": None}, {"State": []}, {"NetworkSettings": None}, {"Config": None}, {"HostConfig": None}],
+    ids=str,
+)
+def test_a_container_that_makes_no_sense_is_left_out_and_said(
+    watcher: DockerWatcher, engine: Engine, inventory: Inventory, broken: dict[str, Any]
+) -> None:
+    engine.add("web")
+    engine.add("odd")
+    engine.running["odd"].update(broken)
+    for _ in range(2):
+        assert watcher.list_now()
+        assert [item.name for item in inventory.workloads()] == ["web"]
+        assert "container odd is left out" in watcher.state().error
+        assert watcher.state().missed == 0
+    engine.running.pop("odd")
+    watcher.list_now()
+    assert watcher.state().error == ""
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        [],
+        "text",
+        {"Type": "container", "Actor": []},
+        {"Type": "container", "Actor": {"ID": "web"}, "timeNano": 10**30},
+        {"Type": "container", "Actor": {"ID": "web"}, "timeNano": "x"},
+        {"Type": "network", "Actor": {"Attributes": ["x"]}},
+    ],
+    ids=str,
+)
+def test_an_event_that_makes_no_sense_does_not_spoil_the_next(
+    watcher: DockerWatcher, engine: Engine, event: Any
+) -> None:
+    engine.add("web")
+    watcher.list_now()
+    watcher._take(event)
+    assert watcher._last_event == 0
+    watcher._take({"Type": "container", "Action": "start", "Actor": {"ID": "web"}, "timeNano": 5})
+    watcher.list_now()
+    assert (watcher._last_event, engine.inspections) == (5, 2)
+
+
 def test_a_missing_socket_is_said_in_words(inventory: Inventory, tmp_path: Path) -> None:
     watcher = DockerWatcher(f"unix://{tmp_path}/docker.sock", "h1", inventory)
     assert not watcher.list_now()
     assert watcher.state().error == f"there is no Docker socket at {tmp_path}/docker.sock"
     assert "does not answer" in explain("tcp://127.0.0.1:1", OSError("refused"))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("unix:///run/d.sock", ("me", "unix:///run/d.sock")),
-        ("h2=unix:///run/d.sock", ("h2", "unix:///run/d.sock")),
-        ("tcp://h:1/?a=b", ("me", "tcp://h:1/?a=b")),
-        (" h3 = tcp://h:1 ", ("h3", "tcp://h:1")),
-    ],
-)
-def test_an_endpoint_may_have_a_name(text: str, expected: tuple[str, str]) -> None:
-    assert parse_endpoint(text, "me") == expected
 
 
 def test_a_socket_tells_who_listens(tmp_path: Path) -> None:

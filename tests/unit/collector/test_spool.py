@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import tempfile
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from collector.spool import Spool, check_folder
-from ringfence.errors import StoreUnavailable
+from collector.spool import MOST_KEPT, Spool
 from ringfence.model.flow import FlowBatch
 from ringfence.model.gap import Gap, GapCause
 from tests.support.tracked import START, WEB, World, leg
@@ -212,11 +212,36 @@ def test_a_beat_in_the_future_is_a_gap_of_unknown_length_not_none(tmp_path: Path
     assert (found.started, found.ended, found.lost) == (START, START, None)
 
 
-def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    check_folder(tmp_path / "new")
-    (tmp_path / "file").touch()
-    with pytest.raises(StoreUnavailable, match="cannot be written"):
-        check_folder(tmp_path / "file")
+def test_gaps_of_dropped_batches_stay_few_and_their_count_exact(tmp_path: Path) -> None:
+    queue = spool(tmp_path, max_bytes=200_000)
+    for number in range(400):
+        queue.put(batch(2, number, (gap(f"g{number}"),)))
+    found = drain(queue)
+    gaps = [item for entry in found for item in entry.gaps]
+    assert len(gaps) <= len(found) * (MOST_KEPT + 2)
+    assert sum(item.lost or 0 for item in gaps if item.cause is GapCause.SOCKET_OVERRUN) == 400 * 7
+    lost = sum(item.lost or 0 for item in gaps if item.cause is GapCause.SPOOL_FULL)
+    assert sum(entry.flows.num_rows for entry in found) + lost == 800
+    assert lost < 790
+
+
+def test_a_gap_that_grew_is_carried_once_as_it_is_now(tmp_path: Path) -> None:
+    queue = spool(tmp_path)
+    for lost in (7, 9):
+        queue._keep([replace(gap("same"), lost=lost)])
+    (found,) = drain(queue)
+    assert [item.lost for item in found.gaps] == [9]
+
+
+def test_few_unreadable_batches_are_kept_aside(tmp_path: Path) -> None:
+    queue = spool(tmp_path)
+    for number in range(12):
+        queue.put(batch(1, number))
+    for path in tmp_path.glob("*.arrow"):
+        path.write_bytes(b"rubbish")
+    found = drain(spool(tmp_path))
+    assert sum(item.lost or 0 for entry in found for item in entry.gaps) == 12
+    assert len(list(tmp_path.glob("*.corrupt"))) == 8
 
 
 class Machine(RuleBasedStateMachine):

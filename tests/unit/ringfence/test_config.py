@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.config import Config, load, settings
+from ringfence.config import Config, load, parse_endpoint, settings
 from ringfence.errors import ConfigError
 
 
@@ -82,3 +82,23 @@ def test_every_setting_is_documented() -> None:
 def test_the_host_has_a_name_even_when_none_is_set() -> None:
     assert load(environment={}).host == socket.gethostname()
     assert load(environment={"RINGFENCE_GENERAL__HOST": "h1"}).host == "h1"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("unix:///run/d.sock", ("me", "unix:///run/d.sock")),
+        ("h2=unix:///run/d.sock", ("h2", "unix:///run/d.sock")),
+        ("tcp://h:1/?a=b", ("me", "tcp://h:1/?a=b")),
+        (" h3 = tcp://h:1 ", ("h3", "tcp://h:1")),
+    ],
+)
+def test_an_endpoint_may_have_a_name(text: str, expected: tuple[str, str]) -> None:
+    assert parse_endpoint(text, "me") == expected
+
+
+@pytest.mark.parametrize("text", ["unix:///a,unix:///b", "a=unix:///a,a=unix:///b", "host=unix:///a,unix:///b"])
+def test_two_engines_of_one_name_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="two engines are called") as caught:
+        load(environment={}, flags={"docker.endpoints": text, "general.host": "host"})
+    assert "name=unix://" in caught.value.hint

@@ -9,7 +9,7 @@ from docker.errors import DockerException
 
 from ringfence.config import Config, Docker
 from ringfence.doctor.check import Check, CheckState
-from ringfence.doctor.engines import engines, split_endpoint
+from ringfence.doctor.engines import engines
 from tests.support.doctor_host import AnsweringHost
 
 SOCKET = {"/var/run/docker.sock": ""}
@@ -89,9 +89,3 @@ def test_cgroup_version_one_alone_is_a_warning() -> None:
     assert look({"ServerVersion": "28.0", "CgroupVersion": "1"})[name].state is CheckState.WARN
     hybrid = look({"ServerVersion": "28.0", "CgroupVersion": "1"}, files=SOCKET | {"/sys/fs/cgroup/unified": ""})
     assert name not in hybrid
-
-
-def test_endpoints_have_names_or_are_their_own() -> None:
-    assert split_endpoint("h1=unix:///run/h1.sock") == ("h1", "unix:///run/h1.sock")
-    assert split_endpoint("tcp://h:2376") == ("tcp://h:2376", "tcp://h:2376")
-    assert split_endpoint("tcp://h:2376?x=1") == ("tcp://h:2376?x=1", "tcp://h:2376?x=1")

@@ -23,3 +23,9 @@ def test_the_file_is_free_once_the_handle_is_closed(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="cannot be written"):
         own(tmp_path / "none" / "x")
+
+
+def test_a_full_disk_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "x.lock").symlink_to("/dev/full")
+    with pytest.raises(StoreUnavailable, match="cannot be written"):
+        own(tmp_path / "x")

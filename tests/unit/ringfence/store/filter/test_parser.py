@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from ringfence.errors import FilterInvalid
 from ringfence.model.filter import And, Comparison, Filter, Not, Or, Term
 from ringfence.store.filter.parser import MAX_CHARACTERS, parse_filter
-from ringfence.store.filter.predicate import to_predicate
 from ringfence.store.filter.sql import to_sql
+from tests.support.predicate import to_predicate
 
 
 def plain(tree: Filter | None) -> str:
@@ -154,3 +154,9 @@ def test_any_text_is_read_or_refused_at_a_character_of_it(text: str) -> None:
     sql, values = to_sql(tree)
     assert sql.count("?") == len(values)
     to_predicate(tree)({})
+
+
+def test_half_a_character_is_refused_where_it_stands() -> None:
+    with pytest.raises(FilterInvalid) as caught:
+        parse_filter("workload: \ud800")
+    assert caught.value.offset == 10

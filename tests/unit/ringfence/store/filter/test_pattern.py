@@ -36,3 +36,8 @@ def test_a_star_stands_for_anything(before: str, middle: str, after: str) -> Non
 def test_each_language_gets_its_own_escapes(pattern: str, sql: str, elastic: str) -> None:
     assert like(pattern) == sql
     assert wildcard(pattern) == elastic
+
+
+def test_many_stars_are_one() -> None:
+    assert compiled("a****b").pattern == compiled("a*b").pattern
+    assert (like("a***"), wildcard("***a")) == ("a%", "*a")

@@ -1,14 +1,11 @@
-"""Filters as predicates over rows in memory: the live tail selects with the same meaning as the stores."""
+"""Filters as predicates over rows in memory: slow and obviously right, the judge of what the stores select."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pyarrow as pa
-
 from ringfence.model.filter import And, Filter, Not, Or, Term
-from ringfence.model.flow import FLOW_SCHEMA
 from ringfence.store.addresses import MAPPED, address_key, network_keys, overlaps_mapped
 from ringfence.store.filter.conditions import Between, Condition, Matches, Present, Within, resolve
 from ringfence.store.filter.fields import Total
@@ -39,32 +36,6 @@ def to_predicate(tree: Filter | None) -> Predicate:
         case Term():
             tests = [_condition(condition) for condition in resolve(tree)]
             return lambda row: any(test(row) for test in tests)
-
-
-def select(flows: pa.Table, tree: Filter | None) -> pa.Table:
-    """The rows of a table of `FLOW_SCHEMA` that the filter selects."""
-    if tree is None:
-        return flows
-    test = to_predicate(tree)
-    needed = flows.select([name for name in columns_of(tree) if name in flows.column_names])
-    return flows.filter(pa.array([test(row) for row in needed.to_pylist()], pa.bool_()))
-
-
-def columns_of(tree: Filter) -> tuple[str, ...]:
-    """Names of the columns that the filter looks at, in the order of the schema."""
-    found: set[str] = set()
-    waiting = [tree]
-    while waiting:
-        match waiting.pop():
-            case Not(operand=operand):
-                waiting.append(operand)
-            case And(operands=operands) | Or(operands=operands):
-                waiting.extend(operands)
-            case Term() as term:
-                for condition in resolve(term):
-                    column = condition.column
-                    found |= set(column.columns) if isinstance(column, Total) else {column.name}
-    return tuple(name for name in FLOW_SCHEMA.names if name in found)
 
 
 def _condition(condition: Condition) -> Predicate:
