@@ -28,7 +28,6 @@ METHODS = {
 }
 ENDINGS = {
     "closed": "closed by its ends",
-    "idle": "ended without a packet for long",
     "denied": "never came about",
     "lost": "ended while nobody watched",
     "imported": "read from a capture",

@@ -101,7 +101,7 @@ COLUMNS: tuple[Column, ...] = (
         "reporter",
         required=True,
     ),
-    _column("origin", "event.provider", _K, "conntrack, nflog, pcap or netflow.", required=True),
+    _column("origin", "event.provider", _K, "conntrack, nflog or pcap.", required=True),
     _column("started", "event.start", _D, "First packet (kernel stamp where there is one).", required=True),
     _column(
         "last_seen", "@timestamp", _D, "Latest evidence of the connection; its end once it has ended.", required=True

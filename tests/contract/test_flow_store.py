@@ -133,7 +133,7 @@ def test_a_flow_that_ended_is_no_longer_open(store: FlowStore) -> None:
 def test_a_final_row_stays_when_the_flow_comes_again(store: FlowStore) -> None:
     store.append(batch("1", flow(end_reason="closed", src_bytes=7)))
     store.append(batch("2", flow(src_bytes=1)))
-    store.append(batch("3", flow(end_reason="idle", src_bytes=2)))
+    store.append(batch("3", flow(end_reason="lost", src_bytes=2)))
     page = store.search(window())
     assert page.total == 1
     assert (page.rows[0]["end_reason"], page.rows[0]["src_bytes"]) == ("closed", 7)

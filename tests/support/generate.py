@@ -83,7 +83,7 @@ def flow_table(
         "last_seen": _times(began + lasted),
         "ended": _times(began + lasted, opened),
         "end_reason": pa.array(
-            np.where(verdicts["denied"], "denied", np.where(portless, "idle", "closed")), mask=opened
+            np.where(verdicts["denied"], "denied", np.where(portless, "lost", "closed")), mask=opened
         ),
         "protocol": pa.array(protocol.astype(np.uint8)),
         "transport": pa.array([PROTOCOL_NAMES[number] for number in protocol.tolist()]),
