@@ -107,7 +107,7 @@ COLUMNS: tuple[Column, ...] = (
         "last_seen", "@timestamp", _D, "Latest evidence of the connection; its end once it has ended.", required=True
     ),
     _column("ended", "event.end", _D, "Last packet; null while it is open."),
-    _column("end_reason", "flow.end_reason", _K, "closed, idle, denied, lost (ended unobserved), imported."),
+    _column("end_reason", "flow.end_reason", _K, "closed, denied, lost (ended unobserved), imported."),
     _column("protocol", "network.iana_number", _S, "IP protocol number.", required=True),
     _column(
         "transport",
