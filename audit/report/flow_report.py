@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from audit.report.completeness import completeness_section, examine_completeness, gap_notes, with_caveat
-from audit.report.document import Cell, Column, Document, Fact, Kind, Note, Section, Table
+from audit.report.document import Cell, Column, Document, Fact, Kind, Note, Section, Table, Weight
 from audit.report.sources import DENIED, MOST_GROUPS, STAGED, Sources, term
 from audit.report.tally import Tally, end_name, service, tally_by, total, verdict_of
 from audit.report.words import duration
@@ -194,15 +195,10 @@ def _denied(sources: Sources) -> Section:
     ends = ("src_name", "src_ip", "dst_name", "dst_ip", "transport", "dst_port")
     denied = sources.summary((*ends, "rule", "sentence"), DENIED)
     staged = sources.summary((*ends, "staged_rule", "staged_sentence"), STAGED)
-    notes = tuple(
-        Note(text=f"Only the {MOST_GROUPS:,} most frequent {what} are listed.")
-        for what, rows in (("denied attempts", denied), ("attempts that would be denied", staged))
-        if len(rows) >= MOST_GROUPS
-    )
     return Section(
         key="denied",
         title="Denied attempts",
-        notes=notes,
+        notes=(*most_frequent("denied attempts", denied), *most_frequent("attempts that would be denied", staged)),
         tables=(
             denied_table("denied", "Denied", denied, staged=False, empty="No denied connection was recorded."),
             denied_table(
@@ -214,6 +210,13 @@ def _denied(sources: Sources) -> Section:
             ),
         ),
     )
+
+
+def most_frequent(what: str, rows: Sequence[object]) -> tuple[Note, ...]:
+    """Says that there may be more than was listed, where the store cut its answer."""
+    if len(rows) < MOST_GROUPS:
+        return ()
+    return (Note(text=f"Only the {MOST_GROUPS:,} most frequent {what} are listed.", weight=Weight.WARNING),)
 
 
 def denied_table(key: str, title: str, rows: tuple[dict[str, Any], ...], *, staged: bool, empty: str) -> Table:

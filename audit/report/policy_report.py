@@ -6,7 +6,7 @@ import hashlib
 
 from audit.report.completeness import completeness_section, examine_completeness, gap_notes, with_caveat
 from audit.report.document import Cell, Column, Document, Fact, Kind, Note, Section, Table, Weight
-from audit.report.flow_report import denied_table
+from audit.report.flow_report import denied_table, most_frequent
 from audit.report.policy_rules import rules_section
 from audit.report.posture import Posture, examine_posture, in_force_policy, revisions_in_window
 from audit.report.sources import STAGED, Sources
@@ -269,4 +269,6 @@ def _staged(sources: Sources) -> Section:
         staged=True,
         empty="No connection was recorded that the policy would deny without denying it.",
     )
-    return Section(key="staged", title="Not enforced yet", tables=(table,))
+    return Section(
+        key="staged", title="Not enforced yet", notes=most_frequent("such connections", rows), tables=(table,)
+    )

@@ -1,40 +1,40 @@
-"""Who could reach whom: the policy evaluated for every pair of zones and every service that matters."""
+"""Who could reach whom: the policy evaluated for every pair of zones and every service that its rules tell apart.
+
+Nothing is sampled: services are the atoms of the policy, the outside is one address for each stretch of addresses that
+the rules tell apart, and every address of every workload counts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from audit.report.posture import Posture
 from audit.report.zones import OUTSIDE, Zones
-from policy_engine.endpoint import Endpoint, Request
-from policy_engine.evaluate import evaluate
-from ringfence.model.flow import PROTOCOL_NUMBERS
+from policy_engine.atoms import ServiceAtom, all_rules, ends, service_atoms, services_text
+from policy_engine.bitmap import NOBODY, Bitmap
+from policy_engine.endpoint import Endpoint
+from policy_engine.evaluate import FINAL
+from policy_engine.services import ICMP_PROTOCOLS
 from ringfence.model.policy import PolicySet
-from ringfence.model.verdict import Direction, Mode
-from ringfence.model.workload import WorkloadKind
+from ringfence.model.verdict import Direction, Mode, Outcome
+from ringfence.model.workload import Address, Workload, WorkloadKind
 
-MOST_SERVICES = 24
-MOST_EVALUATIONS = 200_000
-STRANGER = ip_address("203.0.113.1")
-"""Stands for the outside: an address reserved for documentation, which only `anywhere` contains."""
-OTHER_PORT = 61234
-"""Stands for every TCP port that neither the policy nor the traffic names."""
+MOST_EVALUATIONS = 10_000_000
+"""Pairs of ends times services; some three seconds of one core."""
+EVERYTHING, EVERYTHING_ELSE = "everything", "everything else"
+NOT_CLOSED = ("allowed", "would be denied", "mixed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
-    """What policy says for one pair and one service: `denied` of `pairs` combinations of label sets, `enforced` of
-    these denied in the kernel because the denying end is in protect."""
+class Cell:
+    """What policy says of one service between two zones: `denied` of `pairs` kinds of ends, `enforced` of these denied
+    in the kernel because the denying end is in protect."""
 
-    source: str
-    destination: str
-    service: str
+    atom: ServiceAtom
     pairs: int
     denied: int
     enforced: int
-    sentence: str
 
     @property
     def verdict(self) -> str:
@@ -46,91 +46,156 @@ class Reach:
         return "denied" if self.enforced == self.pairs else "would be denied"
 
 
-def services_of_interest(policies: PolicySet, observed: Sequence[tuple[int, int | None]]) -> dict[str, Request]:
-    """Services by name: what was observed (most frequent first), what rules name, and one that nobody names."""
-    found: dict[str, Request] = {}
-    for protocol, port in [*observed, *_named(policies)]:
-        if len(found) < MOST_SERVICES and (port is not None or protocol not in (6, 17)):
-            request = Request(protocol=protocol, port=port)
-            found.setdefault(str(request), request)
-    return found | {"any other TCP port": Request(protocol=PROTOCOL_NUMBERS["tcp"], port=OTHER_PORT)}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """One ordered pair of zones; `cells` are every service there is between them."""
+
+    source: str
+    destination: str
+    cells: tuple[Cell, ...]
+
+    def services(self, *verdicts: str, most: int | None = None) -> str:
+        """The services with one of these verdicts: `tcp/5432, udp/53`; `everything`; or `everything else`, where they
+        include all that no rule names. Empty where there are none; beyond `most` of them only how many."""
+        chosen = [cell.atom for cell in self.cells if cell.verdict in verdicts]
+        if len(chosen) == len(self.cells):
+            return EVERYTHING
+        if any(_unnamed(atom) for atom in chosen):
+            return EVERYTHING_ELSE
+        words = services_text(chosen)
+        more = len(words) - len(words[:most])
+        return ", ".join(words[:most]) + (f" +{more}" if more else "")
 
 
-def _named(policies: PolicySet) -> Iterator[tuple[int, int | None]]:
-    for tier in policies.tiers:
-        for policy in tier.policies:
-            for direction in Direction:
-                for rule in policy.rules(direction) or ():
-                    for service in rule.services:
-                        for interval in service.ports:
-                            yield service.protocol or PROTOCOL_NUMBERS["tcp"], interval.first
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Could:
+    """Every ordered pair of zones; `left_out` of them were not evaluated."""
+
+    pairs: tuple[Reach, ...]
+    left_out: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+def _unnamed(atom: ServiceAtom) -> bool:
+    """Every pair has one such atom: the protocols that no rule names."""
+    return atom.rest and atom.request.protocol not in ICMP_PROTOCOLS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind:
-    """Workloads of one zone that policy cannot tell apart."""
+    """Ends that policy cannot tell apart: the rules of their own policies, those that name them as the other end, the
+    family (None: no address is known) and whether their own rules are enforced."""
 
-    endpoint: Endpoint
-    mode: Mode
+    own_egress: int
+    own_ingress: int
+    other_egress: int
+    other_ingress: int
+    family: int | None
+    protected: bool
 
 
-def who_could(policies: PolicySet, zones: Zones, services: dict[str, Request]) -> tuple[Reach, ...]:
-    """Every ordered pair of zones, with `outside` on either side; stops at `MOST_EVALUATIONS`."""
-    kinds = {name: tuple(_kinds(members)) for name, members in zones.members.items()}
-    kinds[OUTSIDE] = (_Kind(Endpoint(name=OUTSIDE, address=STRANGER), Mode.DISCOVER),)
+class _Verdicts:
+    """What a policy set denies at one end, over all services at once: one bit for each."""
+
+    def __init__(self, policies: PolicySet, atoms: Sequence[ServiceAtom]) -> None:
+        self._bitmaps = {direction: Bitmap(policies, direction) for direction in Direction}
+        self._services = {
+            direction: [bitmap.service(atom.request) for atom in atoms] for direction, bitmap in self._bitmaps.items()
+        }
+        self._known: dict[tuple[Direction, int], int] = {}
+
+    def kind(self, end: Endpoint, *, protected: bool) -> _Kind:
+        egress, ingress = self._bitmaps[Direction.EGRESS], self._bitmaps[Direction.INGRESS]
+        return _Kind(
+            own_egress=egress.subject(end),
+            own_ingress=ingress.subject(end),
+            other_egress=egress.peer(end),
+            other_ingress=ingress.peer(end),
+            family=end.address.version if end.address else None,
+            protected=protected,
+        )
+
+    def denied(self, direction: Direction, rules: int) -> int:
+        """By the rules that concern a pair in this direction."""
+        found = self._known.get((direction, rules))
+        if found is None:
+            bitmap = self._bitmaps[direction]
+            decided = (bitmap.decide(rules, rules, service) for service in self._services[direction])
+            found = sum(
+                1 << index
+                for index, rule in enumerate(decided)
+                if rule != NOBODY and FINAL[bitmap.actions[rule]] is Outcome.DENIED
+            )
+            self._known[direction, rules] = found
+        return found
+
+
+def who_could(policies: PolicySet, zones: Zones, *, most: int = MOST_EVALUATIONS) -> Could:
+    """Every ordered pair of zones with a common address family, with `outside` on either side; stops after `most`
+    evaluations."""
+    rules = all_rules([policies])
+    atoms = service_atoms(rules)
+    verdicts = _Verdicts(policies, atoms)
+    kinds = {name: _kinds(members, verdicts) for name, members in zones.members.items()}
+    workloads = [item.workload for members in zones.members.values() for item in members]
+    strangers = (item.endpoint for item in ends(rules, workloads) if item.workload is None)
+    kinds[OUTSIDE] = _distinct(verdicts.kind(end, protected=False) for end in strangers)
+    asked = [(one, other) for one in kinds for other in kinds if not one == other == OUTSIDE]
     found: list[Reach] = []
-    budget = MOST_EVALUATIONS
-    for source, sources in kinds.items():
-        for destination, destinations in kinds.items():
-            if source == destination == OUTSIDE:
-                continue
-            for name, request in services.items():
-                budget -= len(sources) * len(destinations)
-                if budget < 0:
-                    return tuple(found)
-                found.append(_reach(policies, (source, sources), (destination, destinations), name, request))
-    return tuple(found)
+    for done, (source, destination) in enumerate(asked):
+        most -= len(kinds[source]) * len(kinds[destination]) * len(atoms)
+        if most < 0:
+            return Could(pairs=tuple(found), left_out=len(asked) - done)
+        cells = tuple(_cells(verdicts, atoms, kinds[source], kinds[destination]))
+        if cells:
+            found.append(Reach(source=source, destination=destination, cells=cells))
+    return Could(pairs=tuple(found))
 
 
-def _reach(
-    policies: PolicySet,
-    source: tuple[str, Sequence[_Kind]],
-    destination: tuple[str, Sequence[_Kind]],
-    name: str,
-    request: Request,
-) -> Reach:
-    denied = enforced = 0
-    sentence = ""
-    for one in source[1]:
-        for other in destination[1]:
-            decision = evaluate(policies, one.endpoint, other.endpoint, request)
-            sentence = sentence or decision.connection.sentence
-            if decision.connection.denied:
-                denied += 1
-                enforced += (decision.egress.denied and one.mode is Mode.PROTECT) or (
-                    decision.ingress.denied and other.mode is Mode.PROTECT
-                )
-    return Reach(
-        source=source[0],
-        destination=destination[0],
-        service=name,
-        pairs=len(source[1]) * len(destination[1]),
-        denied=denied,
-        enforced=enforced,
-        sentence=sentence,
+def _cells(
+    verdicts: _Verdicts, atoms: Sequence[ServiceAtom], sources: Sequence[_Kind], destinations: Sequence[_Kind]
+) -> Iterator[Cell]:
+    met = [
+        (one.family or other.family, *_denials(verdicts, one, other))
+        for one in sources
+        for other in destinations
+        if one.family is None or other.family is None or one.family == other.family
+    ]
+    for index, atom in enumerate(atoms):
+        own = [item for item in met if item[0] is None or atom.exists_in(item[0])]
+        if own:
+            yield Cell(
+                atom=atom,
+                pairs=len(own),
+                denied=sum(denied >> index & 1 for _, denied, _ in own),
+                enforced=sum(enforced >> index & 1 for _, _, enforced in own),
+            )
+
+
+def _denials(verdicts: _Verdicts, source: _Kind, destination: _Kind) -> tuple[int, int]:
+    """The services that policy denies between two kinds, and those that the kernel does."""
+    leaving = verdicts.denied(Direction.EGRESS, source.own_egress & destination.other_egress)
+    entering = verdicts.denied(Direction.INGRESS, destination.own_ingress & source.other_ingress)
+    return leaving | entering, (leaving if source.protected else 0) | (entering if destination.protected else 0)
+
+
+def _kinds(members: Iterable[Posture], verdicts: _Verdicts) -> tuple[_Kind, ...]:
+    return _distinct(
+        verdicts.kind(_endpoint(item.workload, address), protected=item.mode is Mode.PROTECT)
+        for item in members
+        for address in _addresses(item.workload)
     )
 
 
-def _kinds(members: Iterable[Posture]) -> Iterator[_Kind]:
-    """One endpoint per distinct label set and mode, under the name of its first workload."""
-    seen: set[tuple[tuple[tuple[str, str], ...], Mode]] = set()
-    for item in members:
-        key = (tuple(sorted(item.workload.labels.items())), item.mode)
-        if key not in seen:
-            seen.add(key)
-            address = item.workload.addresses[0] if item.workload.addresses else None
-            governed = item.workload.kind is not WorkloadKind.EXTERNAL
-            endpoint = Endpoint(
-                name=item.workload.name, labels=item.workload.labels, address=address, governed=governed
-            )
-            yield _Kind(endpoint, item.mode)
+def _distinct(kinds: Iterable[_Kind]) -> tuple[_Kind, ...]:
+    return tuple(dict.fromkeys(kinds))
+
+
+def _addresses(workload: Workload) -> Sequence[Address | None]:
+    """Those it holds, or held when it ended; None stands for one that nobody knows."""
+    held = workload.addresses or tuple(address for item in workload.attachments for address in item.addresses)
+    return held or (None,)
+
+
+def _endpoint(workload: Workload, address: Address | None) -> Endpoint:
+    governed = workload.kind is not WorkloadKind.EXTERNAL
+    return Endpoint(name=workload.name, labels=workload.labels, address=address, governed=governed)

@@ -9,10 +9,10 @@ from audit.report.completeness import completeness_section, examine_completeness
 from audit.report.controls import CONTROLS, Finding, Result
 from audit.report.document import Cell, Column, Document, Fact, Kind, Note, Section, Table
 from audit.report.evidence import Evidence, connections, counted
-from audit.report.flow_report import FIGURES, denied_table
+from audit.report.flow_report import FIGURES, denied_table, most_frequent
 from audit.report.policy_report import quarantines_in_window
 from audit.report.posture import Posture, examine_posture, in_force_policy
-from audit.report.reach import Reach, services_of_interest, who_could
+from audit.report.reach import EVERYTHING, EVERYTHING_ELSE, NOT_CLOSED, Could, Reach, who_could
 from audit.report.sources import DENIED, MOST_GROUPS, STAGED, Sources
 from audit.report.tally import service, tally_by, verdict_of
 from audit.report.zones import MOST_ZONES, OUTSIDE, Zones, make_zones
@@ -23,6 +23,7 @@ from ringfence.model.workload import WorkloadKind
 TITLE = "Segmentation compliance report"
 MATRIX_ZONES = 9
 """More zones than fit across a page are listed, not drawn as a matrix."""
+MATRIX_SERVICES = 4
 EDGE = ("src_workload", "src_name", "dst_workload", "dst_name", "transport", "protocol", "dst_port")
 VERDICT = ("enforced", "enforced_basis", "staged")
 
@@ -53,11 +54,12 @@ def make_segmentation_report(sources: Sources) -> Document:
     ids = {item.workload.id for item in scope}
     edges = tuple(row for row in rows if row["src_workload"] in ids or row["dst_workload"] in ids)
     sources.step(0.45, "who could")
-    asked = Counter[tuple[int, int | None]]()
-    for row in rows:
-        asked[row["protocol"], row["dst_port"]] += row["flows"]
-    services = services_of_interest(policies, [key for key, _ in asked.most_common(16)])
-    reach = who_could(policies, zones, services)
+    could = who_could(policies, zones)
+    if could.left_out:
+        pairs = len(could.pairs) + could.left_out
+        completeness = limited(
+            completeness, f"who could was not evaluated for {could.left_out:,} of {pairs:,} pairs of zones"
+        )
     sources.step(0.75, "controls")
     evidence = Evidence(
         policies=policies,
@@ -74,7 +76,7 @@ def make_segmentation_report(sources: Sources) -> Document:
     sections = (
         _controls(results),
         _scope(evidence, zones, parameters.scope),
-        _could(reach, zones),
+        _could(could, zones),
         _did(rows, zones),
         _denied(sources),
         completeness_section(completeness),
@@ -169,17 +171,15 @@ def _modes(members: tuple[Posture, ...]) -> str:
     return ", ".join(f"{count} in {mode}" for mode, count in sorted(found.items()))
 
 
-def _could(reach: tuple[Reach, ...], zones: Zones) -> Section:
+def _could(could: Could, zones: Zones) -> Section:
     text = (
-        "The policy in force at the end of the window, evaluated for every pair of zones. What is denied but not "
-        "enforced everywhere goes through where the workload that would have to deny it is not in protect."
+        "The policy in force at the end of the window, evaluated for every pair of zones that share an address family. "
+        "What is denied but not enforced everywhere goes through where the workload that would have to deny it is not "
+        "in protect. What differs within the zones is open for some of their addresses, closed for others."
     )
-    pairs: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for item in reach:
-        pairs.setdefault((item.source, item.destination), {}).setdefault(item.verdict, []).append(item.service)
     rows = tuple(
-        (source, destination, *(_listed(found, verdict) for verdict in _VERDICTS))
-        for (source, destination), found in pairs.items()
+        (item.source, item.destination, *(item.services(verdict) for verdict in (*NOT_CLOSED, "denied")))
+        for item in could.pairs
     )
     table = Table(
         key="could",
@@ -194,23 +194,16 @@ def _could(reach: tuple[Reach, ...], zones: Zones) -> Section:
         ),
         rows=rows,
         empty="No workload was known in this window.",
-        note="Services are those that were seen, those that rules name, and one TCP port that neither names.",
+        note="Every service there is, as far as rules tell them apart. The outside stands for every address that no "
+        "workload holds, also those in networks that rules name.",
     )
-    tables = (_matrix(pairs, zones), table) if 1 < len(zones.members) <= MATRIX_ZONES else (table,)
+    tables = (_matrix(could, zones), table) if 1 < len(zones.members) <= MATRIX_ZONES else (table,)
     return Section(key="could", title="Who could", text=text, tables=tables)
 
 
-def _listed(found: dict[str, list[str]], verdict: str) -> str:
-    """The services of one verdict; one word where all have it."""
-    names = found.get(verdict, [])
-    return "everything" if names and len(found) == 1 else ", ".join(names)
-
-
-_VERDICTS = ("allowed", "would be denied", "mixed", "denied")
-
-
-def _matrix(pairs: dict[tuple[str, str], dict[str, list[str]]], zones: Zones) -> Table:
+def _matrix(could: Could, zones: Zones) -> Table:
     """Zones against zones: what is open between them."""
+    pairs = {(item.source, item.destination): item for item in could.pairs}
     names = [*zones.members, OUTSIDE]
     rows: list[tuple[Cell, ...]] = []
     for source in names:
@@ -225,18 +218,18 @@ def _matrix(pairs: dict[tuple[str, str], dict[str, list[str]]], zones: Zones) ->
         columns=(Column(title="From \\ to"), *(Column(title=name) for name in names)),
         rows=tuple(rows),
         empty="",
-        note="“all” includes ports that nobody names; “closed” means denied and enforced.",
+        note="“all” includes services that no rule names; “closed” means denied and enforced for every address.",
     )
 
 
-def _open_in_words(found: dict[str, list[str]]) -> str:
-    """What the kernel lets through between two zones."""
-    through = [name for verdict in ("allowed", "would be denied", "mixed") for name in found.get(verdict, ())]
-    if not through:
-        return "closed"
-    if not found.get("denied"):
-        return "all" if "would be denied" not in found else "all (not enforced)"
-    return ", ".join(through[:4]) + (f" +{len(through) - 4}" if len(through) > 4 else "")
+def _open_in_words(found: Reach) -> str:
+    """What the kernel lets through between two zones, for some of their addresses at least."""
+    through = found.services(*NOT_CLOSED, most=MATRIX_SERVICES)
+    if through == EVERYTHING:
+        return "all (not enforced)" if found.services("would be denied") else "all"
+    if through == EVERYTHING_ELSE:
+        return f"all but {found.services('denied', most=MATRIX_SERVICES)}"
+    return through or "closed"
 
 
 def _did(rows: tuple[dict[str, Any], ...], zones: Zones) -> Section:
@@ -262,21 +255,21 @@ def _did(rows: tuple[dict[str, Any], ...], zones: Zones) -> Section:
 
 def _denied(sources: Sources) -> Section:
     ends = ("src_name", "src_ip", "dst_name", "dst_ip", "transport", "dst_port")
+    denied = sources.summary((*ends, "rule", "sentence"), DENIED)
+    violations = sources.summary((*ends, "staged_rule", "staged_sentence"), STAGED)
     return Section(
         key="denied",
         title="What was denied",
+        notes=(
+            *most_frequent("denied attempts", denied),
+            *most_frequent("connections that went through although policy denies them", violations),
+        ),
         tables=(
-            denied_table(
-                "denied",
-                "Denied attempts",
-                sources.summary((*ends, "rule", "sentence"), DENIED),
-                staged=False,
-                empty="No denied connection was recorded.",
-            ),
+            denied_table("denied", "Denied attempts", denied, staged=False, empty="No denied connection was recorded."),
             denied_table(
                 "violations",
                 "Went through although policy denies it",
-                sources.summary((*ends, "staged_rule", "staged_sentence"), STAGED),
+                violations,
                 staged=True,
                 empty="No connection was recorded that policy denies and the kernel let through.",
             ),

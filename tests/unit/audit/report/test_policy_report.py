@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from audit.report.document import Document, Table, Weight
 from audit.report.policy_report import make_policy_report, quarantines_in_window
+from audit.report.sources import MOST_GROUPS
 from ringfence.model.event import EventAction
 from ringfence.model.quarantine import Check, Proof, QuarantineState
 from tests.support.audit_sources import (
@@ -32,6 +33,13 @@ def test_revisions_name_author_reason_and_text() -> None:
     assert row[:4] == (2, changed.applied, "bo", "open 8080")
     assert len(str(row[4])) == 64
     assert "Revision 2 was in force at the end, 1 change in the window" in document.statement
+
+
+def test_a_list_that_was_cut_says_so() -> None:
+    many = [slipped(src_ip=f"10.{number >> 8}.{number & 255}.1") for number in range(MOST_GROUPS)]
+    document = make_policy_report(sources(many))
+    staged = next(section for section in document.sections if section.key == "staged")
+    assert f"Only the {MOST_GROUPS:,} most frequent" in staged.notes[0].text
 
 
 def test_refused_changes_and_drift_come_from_the_audit_log() -> None:

@@ -4,8 +4,19 @@ import pytest
 
 from audit.report.document import Document, Table
 from audit.report.segmentation import make_segmentation_report
+from audit.report.sources import MOST_GROUPS
 from policy_engine.selector import SelectorInvalid
-from tests.support.audit_sources import denied, flow, gap, shop, slipped, sources, workload
+from tests.support.audit_sources import (
+    SHOP_POLICY,
+    denied,
+    flow,
+    gap,
+    revision,
+    shop,
+    slipped,
+    sources,
+    workload,
+)
 
 
 def table(document: Document, key: str) -> Table:
@@ -29,6 +40,34 @@ def test_the_matrix_shows_what_is_open_between_zones() -> None:
     assert [column.title for column in found.columns] == ["From \\ to", "api", "db", "web", "outside"]
     assert dict(zip(["api", "db", "web", "outside"], found.rows[0][1:], strict=True))["db"] == "tcp/5432"
     assert found.rows[-1][-1] is None
+
+
+def test_a_network_outside_that_policy_lets_in_is_not_called_closed() -> None:
+    policy = SHOP_POLICY.replace("ingress: []", "ingress: [{action: allow, from: [{networks: [198.51.100.0/24]}]}]")
+    document = make_segmentation_report(sources([flow()], of=shop(revisions=(revision(1, policy),))))
+    outside = next(row for row in table(document, "matrix").rows if row[0] == "outside")
+    assert outside[1:4] == ("all but ipv6-icmp", "closed", "all")
+    could = next(row for row in table(document, "could").rows if row[:2] == ("outside", "api"))
+    assert could[2:] == ("", "", "everything else", "ipv6-icmp")
+
+
+def test_all_but_what_is_denied_stands_in_the_matrix() -> None:
+    policy = SHOP_POLICY.replace(
+        "ingress: []", "ingress: [{action: deny, services: [{protocol: tcp, ports: [22]}]}, {action: allow}]"
+    )
+    document = make_segmentation_report(sources([flow()], of=shop(revisions=(revision(1, policy),))))
+    assert next(row for row in table(document, "matrix").rows if row[0] == "web")[1] == "all but tcp/22"
+
+
+def test_a_list_that_was_cut_says_so() -> None:
+    many = [
+        attempt("web", src_ip=f"10.{number >> 8}.{number & 255}.1")
+        for number in range(MOST_GROUPS)
+        for attempt in (denied, slipped)
+    ]
+    document = make_segmentation_report(sources(many))
+    notes = [note.text for note in next(part for part in document.sections if part.key == "denied").notes]
+    assert [f"Only the {MOST_GROUPS:,} most frequent" in note for note in notes] == [True, True]
 
 
 def test_no_violation_is_claimed_only_over_a_whole_picture() -> None:
