@@ -5,15 +5,19 @@ Every report has this section, and every claim of absence goes through it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from audit.report.document import Column, Fact, Kind, Note, Section, Table, Weight
 from audit.report.sources import Sources
 from audit.verify import Verification
-from ringfence.model.event import AuditRecord, EventAction
+from ringfence.model.event import AuditRecord
 from ringfence.model.gap import Gap
+from ringfence.store.state import HostStatus, State
 
+FLOWS = "flows"
+"""What retention deletes, in the state store's list of deletions; gaps of that age go with them."""
 HEARTBEAT = timedelta(seconds=60)
 """A host that was silent for longer before the end of the window may have seen something that is not stored."""
 
@@ -38,18 +42,19 @@ class Completeness:
 
 
 def examine_completeness(sources: Sources) -> Completeness:
-    """Ask the store for gaps and the log for what was deleted, and verify the log."""
+    """Ask the stores for gaps, hosts and what was deleted, and verify the log."""
     gaps = sources.gaps()
-    deleted = _deleted_before(sources)
+    deleted = sources.state.deletions.before(FLOWS)
+    verification = sources.trail.verify() if sources.trail is not None else None
     limits: list[str] = []
     if gaps:
         limits.append(f"{_gaps_in_words(gaps)}; what happened then may be missing")
-    if deleted is not None and deleted > sources.parameters.start:
-        limits.append(f"flows that ended before {deleted.isoformat(timespec='seconds')} were deleted by retention")
+    limits += unrecorded(sources.state, sources.parameters.start)
     if sources.parameters.filter_text:
         limits.append("only connections that match the filter were looked at")
-    limits += _silent_hosts(sources)
-    verification = sources.trail.verify() if sources.trail is not None else None
+    limits += _silent_hosts(sources.state.hosts.list(), sources.parameters.end)
+    if verification is None or not verification.ok:
+        limits.append("what only an intact audit log can say (refused changes, repairs) is not known")
     return Completeness(
         gaps=gaps,
         verification=verification,
@@ -136,17 +141,26 @@ def with_caveat(sections: tuple[Section, ...], completeness: Completeness) -> tu
     )
 
 
-def _deleted_before(sources: Sources) -> datetime | None:
-    """The latest moment up to which retention has deleted flows, from the audit log."""
-    if sources.trail is None:
-        return None
-    for record in sources.trail.records(newest_first=True):
-        if record.event.action is EventAction.RETENTION and record.event.target == "flows":
-            try:
-                return datetime.fromisoformat(str(record.event.detail["before"]))
-            except (KeyError, ValueError):
-                continue
-    return None
+def unrecorded(state: State, start: datetime) -> list[str]:
+    """Why the stores do not hold all that happened since `start`, beside recorded gaps: deleted, or never watched."""
+    deleted = state.deletions.before(FLOWS)
+    gone = (
+        []
+        if deleted is None or deleted <= start
+        else [f"what ended before {_moment(deleted)} was deleted by retention"]
+    )
+    return gone + _unwatched(state.hosts.list(), start)
+
+
+def _unwatched(hosts: Sequence[HostStatus], start: datetime) -> list[str]:
+    if not hosts:
+        return ["no host has ever reported, so nothing was watched"]
+    late = {item.host: item.first_heard for item in hosts if item.first_heard is None or item.first_heard > start}
+    if not late:
+        return []
+    since = max((moment for moment in late.values() if moment is not None), default=None)
+    when = f" (all of them since {_moment(since)})" if since is not None else ""
+    return [f"not watched from the start of the window: {_listed(sorted(late))}{when}"]
 
 
 def _anchor(sources: Sources) -> AuditRecord | None:
@@ -154,14 +168,18 @@ def _anchor(sources: Sources) -> AuditRecord | None:
     return next((record for record in records if record.event.at < sources.parameters.end), None)
 
 
-def _silent_hosts(sources: Sources) -> list[str]:
+def _silent_hosts(hosts: Sequence[HostStatus], end: datetime) -> list[str]:
     """Hosts that were not heard at the end of the window: what they saw since is not here yet."""
-    late = sources.parameters.end - HEARTBEAT
-    silent = sorted(item.host for item in sources.state.hosts.list() if item.at < late)
-    if not silent:
-        return []
-    listed = ", ".join(silent[:5]) + (f" and {len(silent) - 5} more" if len(silent) > 5 else "")
-    return [f"not heard up to the end of the window: {listed}"]
+    silent = sorted(item.host for item in hosts if item.at < end - HEARTBEAT)
+    return [f"not heard up to the end of the window: {_listed(silent)}"] if silent else []
+
+
+def _moment(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _gaps_in_words(gaps: tuple[Gap, ...]) -> str:

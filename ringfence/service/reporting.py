@@ -10,6 +10,7 @@ from pathlib import Path
 
 from audit.reader import AuditReader
 from audit.report.catalogue import make_report
+from audit.report.completeness import FLOWS
 from audit.report.files import write
 from ringfence.clock import Clock
 from ringfence.errors import RingfenceError, StoreUnavailable
@@ -76,12 +77,15 @@ class Reporting:
 
     def apply_retention(self) -> None:
         before = self._clock() - self._retention
+        # Noted first, and where every process reads it: a worker does not own the audit log, and what is deleted
+        # without a word looks like something that never was.
+        self._state.deletions.note(what=FLOWS, before=before)
         deleted = self._flows.prune(before)
         if deleted:
             detail = {"deleted": deleted, "before": before.isoformat()}
             self._account(
                 AuditEvent(
-                    at=self._clock(), actor="retention", action=EventAction.RETENTION, target="flows", detail=detail
+                    at=self._clock(), actor="retention", action=EventAction.RETENTION, target=FLOWS, detail=detail
                 )
             )
 

@@ -146,15 +146,20 @@ class Reports(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostStatus:
-    """What a host last said of itself; `facts` are plain figures (events, drops, lag, spool bytes, versions)."""
+    """What a host last said of itself; `facts` are plain figures (events, drops, lag, spool bytes, versions).
+
+    `first_heard` is kept by the store: since when the host reports at all. None before it is stored.
+    """
 
     host: str
     at: datetime
     facts: Mapping[str, Any]
+    first_heard: datetime | None = None
 
 
 class Hosts(Protocol):
-    def report(self, status: HostStatus) -> None: ...
+    def report(self, status: HostStatus) -> None:
+        """Replace what the host said before; the moment it was first heard stays."""
 
     def list(self) -> tuple[HostStatus, ...]: ...
 
@@ -166,6 +171,16 @@ class Enforcements(Protocol):
     def get(self, workload: str) -> Enforcement | None: ...
 
     def list(self) -> tuple[Enforcement, ...]: ...
+
+
+class Deletions(Protocol):
+    """Up to when records were deleted because of their age. Whatever process deletes notes it, reports read it."""
+
+    def note(self, *, what: str, before: datetime) -> None:
+        """Records that ended before that moment are gone; an earlier moment than the known one changes nothing."""
+
+    def before(self, what: str) -> datetime | None:
+        """None: nothing of it was ever deleted."""
 
 
 class State(Protocol):
@@ -180,5 +195,6 @@ class State(Protocol):
     reports: Reports
     hosts: Hosts
     enforcements: Enforcements
+    deletions: Deletions
 
     def close(self) -> None: ...

@@ -290,7 +290,18 @@ def test_a_host_has_its_last_status_only(state: State) -> None:
     statuses = [HostStatus(host=host, at=at, facts={"lag": 1.5}) for host, at in (("b", NOW), ("a", NOW))]
     for status in (replace(statuses[0], at=NOW - SECOND), *statuses):
         state.hosts.report(status)
-    assert state.hosts.list() == (statuses[1], statuses[0])
+    assert state.hosts.list() == (
+        replace(statuses[1], first_heard=NOW),
+        replace(statuses[0], first_heard=NOW - SECOND),
+    )
+
+
+def test_what_was_deleted_is_known_up_to_the_latest_moment(state: State) -> None:
+    assert state.deletions.before("flows") is None
+    for moment in (NOW, NOW + SECOND, NOW - SECOND):
+        state.deletions.note(what="flows", before=moment)
+    assert state.deletions.before("flows") == NOW + SECOND
+    assert state.deletions.before("other") is None
 
 
 def test_an_enforcement_is_replaced_by_workload(state: State) -> None:

@@ -27,7 +27,7 @@ from ringfence.model.workload import Workload, WorkloadKind
 from ringfence.store.filter.parser import parse_filter
 from ringfence.store.filter.predicate import to_predicate
 from ringfence.store.flows import FlowPage, FlowQuery
-from ringfence.store.state import PolicyRevision
+from ringfence.store.state import HostStatus, PolicyRevision
 
 START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 END = START + timedelta(hours=1)
@@ -175,7 +175,8 @@ def state(
     enforcements: tuple[Enforcement, ...] = (),
     revisions: tuple[PolicyRevision, ...] = (),
     quarantines: tuple[Any, ...] = (),
-    hosts: tuple[Any, ...] = (),
+    hosts: tuple[Any, ...] = (HostStatus(host="h1", at=NOW, facts={}, first_heard=START),),
+    deleted: datetime | None = None,
 ) -> Any:
     """A `State` with these contents; `revisions` oldest first, without the empty one."""
     history = (*reversed(revisions), EMPTY)
@@ -185,6 +186,7 @@ def state(
         enforcements=SimpleNamespace(list=lambda: enforcements),
         quarantines=SimpleNamespace(list=lambda limit=200: quarantines),
         hosts=SimpleNamespace(list=lambda: hosts),
+        deletions=SimpleNamespace(before=lambda what: deleted),
     )
 
 

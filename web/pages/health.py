@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from flask import Blueprint
 
+from audit.report.completeness import unrecorded
 from ringfence.model.enforcement import EnforcementState
 from web.estate import STALE, estate_of, staleness
 from web.figures import figures, sentences
@@ -34,6 +35,7 @@ def show() -> tuple[str, int]:
         sentences=sentences,
         stale_after=STALE,
         gaps=gaps,
+        unrecorded=unrecorded(given.state, found.window.start),
         lost=sum(known),
         uncounted=len(gaps) - len(known),
         missing=sum((gap.ended - gap.started for gap in gaps), timedelta()),

@@ -14,6 +14,7 @@ from alembic.util import CommandError
 import ringfence.store.migrations
 from ringfence.errors import StoreUnavailable
 from ringfence.store.database.connection import Database, connect
+from ringfence.store.database.deletions import DeletionTable
 from ringfence.store.database.enforcements import EnforcementTable
 from ringfence.store.database.findings import FindingTable
 from ringfence.store.database.hosts import HostTable
@@ -25,6 +26,7 @@ from ringfence.store.database.tables import METADATA
 from ringfence.store.database.users import UserTable
 from ringfence.store.database.workloads import WorkloadTable
 from ringfence.store.state import (
+    Deletions,
     Enforcements,
     Findings,
     Hosts,
@@ -57,6 +59,7 @@ class DatabaseState:
         self.reports: Reports = ReportTable(database)
         self.hosts: Hosts = HostTable(database)
         self.enforcements: Enforcements = EnforcementTable(database)
+        self.deletions: Deletions = DeletionTable(database)
 
     def close(self) -> None:
         self._database.close()

@@ -160,7 +160,9 @@ REPORTS = sa.Table(
     _text("error"),
 )
 
-HOSTS = sa.Table("hosts", METADATA, _key("host"), _time("reported"), _json("facts"))
+HOSTS = sa.Table("hosts", METADATA, _key("host"), _time("reported"), _json("facts"), _time("first_heard", null=True))
+
+DELETIONS = sa.Table("deletions", METADATA, _key("what"), _time("deleted_before"))
 
 ENFORCEMENTS = sa.Table(
     "enforcements",

@@ -13,9 +13,8 @@ from audit.report.completeness import (
     with_caveat,
 )
 from audit.report.document import Column, Section, Table, Weight
-from ringfence.model.event import EventAction
 from ringfence.store.state import HostStatus
-from tests.support.audit_sources import END, START, ListTrail, gap, record, shop, sources
+from tests.support.audit_sources import END, START, ListTrail, gap, shop, sources
 
 EMPTY = Table(key="t", title="T", columns=(Column(title="A"),), rows=(), empty="No denied connection was recorded.")
 
@@ -40,31 +39,46 @@ def test_a_gap_is_a_limit_a_note_and_a_row() -> None:
 
 def test_a_filter_a_deletion_and_a_silent_host_are_limits_too() -> None:
     assert "only connections that match" in examine_completeness(sources(text="port: 80")).limits[0]
-    swept = record(EventAction.RETENTION, target="flows", detail={"before": (START + timedelta(minutes=1)).isoformat()})
-    assert "deleted by retention" in examine_completeness(sources(trail=ListTrail(swept))).limits[0]
-    silent = HostStatus(host="h9", at=END - timedelta(minutes=5), facts={})
-    heard = HostStatus(host="h1", at=END, facts={})
+    swept = examine_completeness(sources(of=shop(deleted=START + timedelta(minutes=1))))
+    assert "deleted by retention" in swept.limits[0] and swept.deleted_before == START + timedelta(minutes=1)
+    silent = HostStatus(host="h9", at=END - timedelta(minutes=5), facts={}, first_heard=START)
+    heard = HostStatus(host="h1", at=END, facts={}, first_heard=START)
     found = examine_completeness(sources(of=shop(hosts=(silent, heard))))
     assert found.limits == ("not heard up to the end of the window: h9",)
 
 
 def test_deletions_before_the_window_do_not_matter() -> None:
-    swept = record(EventAction.RETENTION, target="flows", detail={"before": START.isoformat()})
-    odd = record(EventAction.RETENTION, target="flows", detail={})
-    assert examine_completeness(sources(trail=ListTrail(swept, odd))).whole
+    assert examine_completeness(sources(of=shop(deleted=START))).whole
+
+
+def test_time_that_nobody_watched_is_a_limit() -> None:
+    nobody = examine_completeness(sources(of=shop(hosts=())))
+    assert nobody.limits == ("no host has ever reported, so nothing was watched",)
+    assert "complete as far as" not in completeness_section(nobody).text
+    young = HostStatus(host="h2", at=END, facts={}, first_heard=START + timedelta(minutes=1))
+    old = HostStatus(host="h1", at=END, facts={}, first_heard=START - timedelta(days=1))
+    found = examine_completeness(sources(of=shop(hosts=(old, young))))
+    assert found.limits == (
+        "not watched from the start of the window: h2 (all of them since 2026-11-24T08:01:00+00:00)",
+    )
+    assert examine_completeness(sources(of=shop(hosts=(old,)))).whole
+    unknown = examine_completeness(sources(of=shop(hosts=(HostStatus(host="h3", at=END, facts={}),))))
+    assert unknown.limits == ("not watched from the start of the window: h3",)
 
 
 def test_a_broken_audit_log_is_a_warning_and_a_missing_one_is_said() -> None:
     found = examine_completeness(sources(trail=ListTrail(problem="line 3 was changed")))
-    assert [note.weight for note in gap_notes(found)] == [Weight.WARNING]
+    assert [note.weight for note in gap_notes(found)] == [Weight.GAP, Weight.WARNING]
+    assert not found.whole
     assert "NOT intact" in str({fact.label: fact.value for fact in completeness_section(found).facts}["Audit log"])
     elsewhere = examine_completeness(sources(trail=AuditReader(Path("/no/such/folder"))))
-    assert "made without the audit log" in gap_notes(elsewhere)[0].text
+    assert "made without the audit log" in gap_notes(elsewhere)[1].text
+    assert not elsewhere.whole
     assert "not readable" in str(
         {fact.label: fact.value for fact in completeness_section(elsewhere).facts}["Audit log"]
     )
     absent = examine_completeness(replace(sources(), trail=None))
-    assert absent.verification is None
+    assert absent.verification is None and not absent.whole
     assert "not readable" in str({fact.label: fact.value for fact in completeness_section(absent).facts}["Audit log"])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -77,3 +79,19 @@ def test_what_cannot_be_made_says_why(tmp_path: Path) -> None:
         assert found is not None
         assert found.state == "failed"
         assert "horoscope" in found.error
+
+
+def test_what_retention_deletes_stands_in_the_state_store_for_every_process(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        Made(estate, days=3).reporting.apply_retention()
+        assert estate.state.deletions.before("flows") == NOW - timedelta(days=3)
+        _order(estate)
+        made = Made(estate)
+        made.reporting.make_report("r1")
+        report = json.loads(next(made.folder.rglob("*.json")).read_text())["content"]
+        assert not any("deleted by retention" in note["text"] for note in report["notes"])
+        longer = {"start": (NOW - timedelta(days=9)).isoformat(), "end": NOW.isoformat()}
+        estate.state.reports.save(replace(_order(estate), id="r2", parameters=longer))
+        made.reporting.make_report("r2")
+        report = json.loads(next((made.folder / "r2").glob("*.json")).read_text())["content"]
+        assert any("deleted by retention" in note["text"] for note in report["notes"])

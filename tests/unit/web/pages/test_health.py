@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from ringfence.store.state import HostStatus
 from tests.support.site import Site
 
 
@@ -18,5 +21,9 @@ def test_hosts_gaps_drift_and_the_doctor(shop: Site) -> None:
         assert word in text
 
 
-def test_without_gaps_it_says_that_all_is_shown(site: Site) -> None:
-    assert "none in the time range" in site.client("viewer").get("/health").text
+def test_without_gaps_it_says_that_all_is_shown_only_where_all_was_watched(site: Site) -> None:
+    unwatched = site.client("viewer").get("/health").text
+    assert "none in the time range, but" in unwatched and "No host has ever reported" in unwatched
+    site.state.hosts.report(HostStatus(host="h", at=site.clock() - timedelta(days=2), facts={}))
+    assert "none in the time range: what is shown is all there was" in site.client("viewer").get("/health").text
+    assert "Not watched from the start" in site.client("viewer").get("/health?range=7d").text

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from ringfence.store.database.opening import open_state
@@ -11,5 +12,5 @@ def test_facts_are_plain_json() -> None:
     facts = {"lag": 0.5, "drops": 2**40, "versions": ["a", None], "ok": True}
     status = HostStatus(host="h", at=datetime(2026, 1, 1, tzinfo=UTC), facts=facts)
     state.hosts.report(status)
-    assert state.hosts.list() == (status,)
+    assert state.hosts.list() == (replace(status, first_heard=status.at),)
     state.close()
