@@ -74,6 +74,7 @@ class AuditReader:
         if start is not None and end is not None and start > end:
             raise QueryInvalid("the time range ends before it begins")
         wanted = text.casefold()
+        # Most lines do not hold the word: they are passed over without being parsed, whether damaged or not.
         quick = wanted.encode() if wanted.isascii() and wanted.isalnum() else b""
         damaged = 0
         found: list[AuditRecord] = []
@@ -91,6 +92,25 @@ class AuditReader:
         return AuditPage(
             records=kept, cursor=str(kept[-1].sequence) if len(found) > len(kept) else None, damaged=damaged
         )
+
+    def matching(
+        self,
+        *,
+        actor: str = "",
+        action: EventAction | None = None,
+        text: str = "",
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> Iterator[AuditRecord | None]:
+        """Every record that `page` would find, oldest first; None for each line that cannot be read, whatever it
+        may have held."""
+        wanted = text.casefold()
+        for line in self._lines(newest_first=False):
+            record = read_line(line)
+            if record is None or (
+                _matches(record, actor, action, start, end) and (not wanted or wanted in _searchable(record))
+            ):
+                yield record
 
     def verify(self, checkpoint: Path | None = None) -> Verification:
         return verify(self.folder, checkpoint)

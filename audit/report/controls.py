@@ -54,15 +54,21 @@ def _open(reason: str) -> Finding:
     return Finding(result=Result.UNDECIDED, reason=reason)
 
 
-def _unless_incomplete(evidence: Evidence, finding: Finding) -> Finding:
-    """Absence is claimed only over a whole picture that shows something."""
+def _over_whole_picture(evidence: Evidence, finding: Finding) -> Finding:
+    """The absence of something is claimed only where nothing is known to be missing."""
     if finding.result is not Result.PASS:
         return finding
     if not evidence.scope:
         return _open("no workload in scope was known in this window")
     if not evidence.completeness.whole:
         return _open(f"nothing speaks against it, but {'; '.join(evidence.completeness.limits)}")
-    if not evidence.edges:
+    return finding
+
+
+def _unless_incomplete(evidence: Evidence, finding: Finding) -> Finding:
+    """The absence of connections is claimed only over a whole picture that shows some."""
+    finding = _over_whole_picture(evidence, finding)
+    if finding.result is Result.PASS and not evidence.edges:
         return _open("no connection was recorded in this window, so nothing was observed")
     return finding
 
@@ -70,7 +76,7 @@ def _unless_incomplete(evidence: Evidence, finding: Finding) -> Finding:
 def _of_scope(items: Sequence[Posture], fail: str, passed: str, evidence: Evidence) -> Finding:
     if items:
         return _fail(f"{fail}: {names(items)}")
-    return _pass(passed) if evidence.scope else _open("no workload in scope was known in this window")
+    return _over_whole_picture(evidence, _pass(passed))
 
 
 def no_violation(evidence: Evidence) -> Finding:

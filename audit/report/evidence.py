@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from audit.report.completeness import Completeness
 from audit.report.posture import Posture
 from audit.report.tally import end_name, service
+from policy_engine.atoms import ends, service_atoms
+from policy_engine.matching import rule_matches
 from ringfence.model.enforcement import EnforcementState
-from ringfence.model.policy import Action, PolicySet
+from ringfence.model.policy import Action, PolicySet, Rule
 from ringfence.model.quarantine import Quarantine
 from ringfence.model.verdict import Direction, Mode
 from ringfence.model.workload import Containment, NetworkKind, WorkloadKind
@@ -83,12 +86,12 @@ class Evidence:
     def _isolated(self, item: Posture, direction: Direction) -> bool:
         names = set(item.ingress if direction is Direction.INGRESS else item.egress)
         selecting = [(tier, policy) for tier in self.policies.tiers for policy in tier.policies if policy.name in names]
-        anything = any(
-            rule.action is Action.ALLOW and not rule.peers and not rule.services
-            for _, policy in selecting
-            for rule in policy.rules(direction) or ()
+        allowing = tuple(
+            rule for _, policy in selecting for rule in policy.rules(direction) or () if rule.action is Action.ALLOW
         )
-        return not anything and any(tier.default in (Action.DENY, Action.REJECT) for tier, _ in selecting)
+        return not opens_everything(allowing) and any(
+            tier.default in (Action.DENY, Action.REJECT) for tier, _ in selecting
+        )
 
     @property
     def not_in_protect(self) -> tuple[Posture, ...]:
@@ -117,6 +120,23 @@ class Evidence:
     def enforcement_failed(self) -> tuple[Posture, ...]:
         bad = (EnforcementState.PARTIAL, EnforcementState.FAILED, EnforcementState.NOT_CONTAINABLE)
         return tuple(item for item in self.scope if item.enforcement is not None and item.enforcement.state in bad)
+
+
+@lru_cache(maxsize=256)
+def opens_everything(rules: tuple[Rule, ...]) -> bool:
+    """Whether rules together match every address of a family with every service, however they are written."""
+    atoms = service_atoms(rules)
+    addresses = ends(rules, ())
+    return any(
+        all(
+            any(rule_matches(rule, end.endpoint, atom.request) for rule in rules)
+            for end in addresses
+            if end.family == family
+            for atom in atoms
+            if atom.exists_in(family)
+        )
+        for family in (4, 6)
+    )
 
 
 def names(items: Sequence[Posture], most: int = 5) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import request
 from werkzeug.wrappers import Response
 
-from ringfence.model.event import EventAction
 from web.api.operation import (
     CURSOR,
     LIMIT,
@@ -21,24 +20,18 @@ from web.api.operation import (
     list_of,
 )
 from web.guard import services
-from web.pages.audit_log import record_fields
-from web.problems import Refused
+from web.pages.audit_log import asked, record_fields
 from web.scope import strict_scope
 
 
 def audit() -> Response:
     found = strict_scope(default_range="7d")
-    action = request.args.get("action", "")
-    if action and action not in set(EventAction):
-        raise Refused(422, f"“{action[:60]}” is no action.")
     page = services().audit.page(
         limit=limit_of(),
         cursor=request.args.get("cursor") or None,
-        actor=request.args.get("actor", ""),
-        action=EventAction(action) if action else None,
-        text=request.args.get("text", ""),
         start=found.window.start,
         end=found.window.end,
+        **asked(),
     )
     records = [record_fields(item) for item in page.records]
     return answer({"records": records, "cursor": page.cursor, "damaged": page.damaged})

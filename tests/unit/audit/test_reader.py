@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,28 @@ def test_damaged_lines_are_left_out_and_counted(reader: AuditReader) -> None:
     assert page.damaged == 1
     assert len(page.records) == 9
     assert len(list(reader.records())) == 9
+
+
+def test_what_matches_comes_with_a_mark_for_each_damaged_line(reader: AuditReader) -> None:
+    path = list_segments(reader.folder)[1].path
+    path.write_bytes(path.read_bytes().replace(b'"anna"', b'"eve!"', 1))
+    found = list(reader.matching())
+    assert found.count(None) == 1 and len(found) == 10
+    assert list(reader.matching(actor="nobody")) == [None]
+
+
+def test_what_matches_is_what_the_pages_show(tmp_path: Path) -> None:
+    with open_log(tmp_path / "audit") as log:
+        log.append(event(1, actor="anna"))
+        log.append(event(2, actor="bo", target="Web-1"))
+        asked: tuple[dict[str, Any], ...] = (
+            {"actor": "bo"},
+            {"text": "WEB-1"},
+            {"action": EventAction.POLICY_APPLIED},
+            {"start": NOON + timedelta(seconds=2), "end": NOON + timedelta(seconds=3)},
+        )
+        for question in asked:
+            assert list(log.matching(**question)) == list(reversed(log.page(**question).records))
 
 
 def test_the_head_is_the_last_intact_record(reader: AuditReader) -> None:

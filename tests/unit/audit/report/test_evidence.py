@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from audit.report.evidence import connections, counted, example, names
 from ringfence.model.enforcement import EnforcementState
 from ringfence.model.verdict import Direction
@@ -30,6 +32,38 @@ def test_a_direction_is_open_without_policy_or_with_one_that_lets_everything_thr
     assert [item.workload.name for item in evidence(text=everything).open_in(Direction.EGRESS)] == ["db", "web"]
     lenient = SHOP_POLICY.replace("{name: application}", "{name: application, default: allow}")
     assert len(evidence(text=lenient).open_in(Direction.INGRESS)) == 3
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "{action: allow, to: [{networks: [0.0.0.0/0, '::/0']}]}",
+        "{action: allow, to: [{networks: [0.0.0.0/0]}]}",
+        "{action: allow, to: [{networks: [0.0.0.0/1, 128.0.0.0/1]}]}",
+        "{action: allow, to: [{networks: ['::/1']}]}, {action: allow, to: [{networks: ['8000::/1']}]}",
+        "{action: allow, to: [{networks: [0.0.0.0/0], except: [10.0.0.0/8]}]}, "
+        "{action: allow, to: [{networks: [10.0.0.0/8]}]}",
+        "{action: allow, services: [{protocol: tcp, ports: [0-65535]}]}, {action: allow, services: [{protocol: tcp}]}, "
+        "{action: allow, to: [{networks: ['::/0']}]}",
+    ],
+)
+def test_letting_everything_through_is_seen_however_it_is_written(rules: str) -> None:
+    everything = SHOP_POLICY.replace("    egress: []\n", f"    egress: [{rules}]\n")
+    assert [item.workload.name for item in evidence(text=everything).open_in(Direction.EGRESS)] == ["db", "web"]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "{action: allow, to: [{networks: [0.0.0.0/1]}]}",
+        "{action: allow, to: [{networks: [0.0.0.0/0]}], services: [{protocol: tcp, ports: [443]}]}",
+        "{action: allow, to: [{selector: all()}]}",
+        "{action: deny, to: [{networks: [0.0.0.0/0]}]}",
+    ],
+)
+def test_letting_something_through_is_a_limit(rules: str) -> None:
+    some = SHOP_POLICY.replace("    egress: []\n", f"    egress: [{rules}]\n")
+    assert [item.workload.name for item in evidence(text=some).open_in(Direction.EGRESS)] == ["web"]
 
 
 def test_containers_by_network_and_by_rights() -> None:

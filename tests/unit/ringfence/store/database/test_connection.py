@@ -34,7 +34,9 @@ def test_a_failed_transaction_leaves_nothing_behind() -> None:
     with database.writing() as connection:
         METADATA.create_all(connection)
     with pytest.raises(ZeroDivisionError), database.writing() as connection:
-        connection.execute(sa.text("INSERT INTO hosts (host, reported, facts) VALUES ('h', '2026-01-01 00:00:00.000000', '{}')"))
+        connection.execute(
+            sa.text("INSERT INTO hosts (host, reported, facts) VALUES ('h', '2026-01-01 00:00:00.000000', '{}')")
+        )
         raise ZeroDivisionError
     with database.reading() as connection:
         assert connection.execute(sa.select(HOSTS)).all() == []
