@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from audit.report.document import Document
 from audit.report.flow_report import make_flow_report
-from audit.report.parameters import KEYS, read_parameters
+from audit.report.parameters import KEYS, ParametersInvalid, read_parameters
 from audit.report.policy_report import make_policy_report
 from audit.report.segmentation import make_segmentation_report
 from audit.report.sources import Progress, Sources, Trail, never, no_progress
+from policy_engine.selector import compile_selector
 from ringfence.clock import Clock
 from ringfence.errors import RingfenceError
 from ringfence.store.flows import FlowReader
@@ -63,6 +65,32 @@ CATALOGUE: dict[str, ReportKind] = {
 }
 
 
+def check_order(kind: str, parameters: Mapping[str, Any], now: datetime) -> None:
+    """Whether a report can be ordered like this, so that whoever asks for the impossible learns it at once.
+
+    Raises:
+        ReportUnknown, ParametersInvalid, FilterInvalid, SelectorInvalid: as `make_report`, and for a parameter that
+            this kind does not take.
+    """
+    found = _kind(kind)
+    unknown = sorted(set(parameters) - set(found.parameters))
+    if unknown:
+        raise ParametersInvalid(
+            f"the {found.title.lower()} has no parameter {', '.join(unknown)[:60]}",
+            hint=f"parameters are {', '.join(found.parameters)}",
+        )
+    read = read_parameters(parameters, now)
+    if read.scope:
+        compile_selector(read.scope)
+
+
+def _kind(name: str) -> ReportKind:
+    found = CATALOGUE.get(name)
+    if found is None:
+        raise ReportUnknown(f"there is no report “{name[:60]}”", hint=f"reports are {', '.join(CATALOGUE)}")
+    return found
+
+
 def make_report(  # noqa: PLR0917 -- the sources in the order every caller knows them
     kind: str,
     parameters: Mapping[str, Any],
@@ -84,9 +112,7 @@ def make_report(  # noqa: PLR0917 -- the sources in the order every caller knows
         ReportCancelled: `cancelled()` became true.
         StoreUnavailable, AuditUnavailable: a source did not answer.
     """
-    found = CATALOGUE.get(kind)
-    if found is None:
-        raise ReportUnknown(f"there is no report “{kind[:60]}”", hint=f"reports are {', '.join(CATALOGUE)}")
+    found = _kind(kind)
     now = clock()
     sources = Sources(
         parameters=read_parameters(parameters, now),

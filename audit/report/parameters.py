@@ -16,6 +16,11 @@ LONGEST = timedelta(days=400)
 DEFAULT = timedelta(hours=24)
 ALIASES = {"from": "start", "to": "end", "timezone": "zone", "q": "filter"}
 KEYS = ("start", "end", "zone", "filter", "scope", "group_by")
+WORDS = {
+    "scope": "workloads under protection, such as data == 'cardholder'",
+    "group_by": "label whose values are the zones, or name",
+}
+"""What a form says of a parameter that the page around it does not have already."""
 
 
 class ParametersInvalid(RingfenceError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from werkzeug.wrappers import Response
 
 from audit.report.catalogue import CATALOGUE
+from audit.report.parameters import KEYS
 from ringfence.errors import NotFound
 from web.api.operation import (
     FILTER,
@@ -22,11 +23,13 @@ from web.api.operation import (
 )
 from web.guard import services
 from web.pages.reports import file_of, order_report
-from web.scope import strict_scope
 
 
 def reports() -> Response:
-    kinds = [{"kind": kind, "title": item.title, "description": item.description} for kind, item in CATALOGUE.items()]
+    kinds = [
+        {"kind": kind, "title": item.title, "description": item.description, "parameters": item.parameters}
+        for kind, item in CATALOGUE.items()
+    ]
     history = [_public(item) for item in services().state.reports.list(limit=limit_of(200))]
     return answer({"catalogue": kinds, "reports": history})
 
@@ -39,9 +42,8 @@ def report(report_id: str) -> Response:
 
 
 def report_create() -> Response:
-    found = strict_scope(default_range="24h")
-    kind = body_of(kind=str).get("kind", "")
-    return answer(_public(order_report(kind, found.window.start, found.window.end, found.bar.text)), 202)
+    given = body_of(kind=str, **dict.fromkeys(KEYS, str))
+    return answer(_public(order_report(given.pop("kind", ""), given)), 202)
 
 
 def report_file(report_id: str, kind: str) -> Response:
@@ -70,9 +72,10 @@ OPERATIONS = (
         path="/reports",
         name="report_create",
         view=report_create,
-        summary="Make a report over a time range and a filter; its state shows when it is done.",
+        summary="Make a report over a time range and a filter; the catalogue names the parameters of its kind. "
+        "Its state shows when it is done.",
         queries=(FILTER, *WINDOW),
-        body=fields(("kind",), kind=TEXT),
+        body=fields(("kind",), kind=TEXT, **dict.fromkeys(KEYS, TEXT)),
         answer=OBJECT,
         status=202,
         problems=(400, 422, 503),

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from flask import Blueprint, Response, redirect, request, send_file
 from werkzeug.wrappers import Response as AnyResponse
 
-from audit.report.catalogue import CATALOGUE
+from audit.report.catalogue import CATALOGUE, check_order
+from audit.report.parameters import KEYS, WORDS
 from ringfence.errors import NotFound
 from ringfence.model.event import EventAction
 from ringfence.store.state import ReportRecord
 from web.guard import actor, record, services
-from web.problems import Refused
 from web.render import page
 from web.scope import scope, strict_scope
 from web.words import in_iso
@@ -34,6 +34,7 @@ def show() -> tuple[str, int]:
         "pages/reports.html",
         default_range="24h",
         catalogue=CATALOGUE,
+        words=WORDS,
         chosen=request.args.get("kind", ""),
         history=services().state.reports.list(limit=100),
     ), 200 if found.answerable else 400
@@ -41,9 +42,9 @@ def show() -> tuple[str, int]:
 
 @blueprint.post("/reports")
 def make() -> AnyResponse:
-    found = strict_scope(default_range="24h")
-    order_report(request.form.get("kind", ""), found.window.start, found.window.end, found.bar.text)
-    return redirect(found.address.ranged("/reports"), code=303)
+    given = {name: text for name, text in request.form.items() if name in KEYS}
+    order_report(request.form.get("kind", ""), given)
+    return redirect(scope().address.ranged("/reports"), code=303)
 
 
 @blueprint.get("/reports/<report_id>/<any(html, csv, json, pdf):kind>")
@@ -51,15 +52,23 @@ def download(report_id: str, kind: str) -> Response:
     return file_of(report_id, kind)
 
 
-def order_report(kind: str, start: Any, end: Any, text: str) -> ReportRecord:
-    """Order a report of the catalogue.
+def order_report(kind: str, given: Mapping[str, str]) -> ReportRecord:
+    """Order a report of the catalogue over the range, zone and filter of the request; `given` are parameters of that
+    kind, and go before these.
 
     Raises:
-        Refused: 422 for a kind that is not in it.
+        RingfenceError: the kind is not in it, or the parameters are not its own or impossible.
+        Refused, WindowInvalid: as `strict_scope`.
     """
-    if kind not in CATALOGUE:
-        raise Refused(422, f"“{kind[:40]}” is no report: {', '.join(CATALOGUE)}.")
-    parameters = {"start": in_iso(start), "end": in_iso(end), "filter": text}
+    found = strict_scope(default_range="24h")
+    parameters = {
+        "start": in_iso(found.window.start),
+        "end": in_iso(found.window.end),
+        "zone": str(found.zone),
+        "filter": found.bar.text,
+    }
+    parameters |= {name: text for name, text in given.items() if text.strip()}
+    check_order(kind, parameters, services().clock())
     return services().actions.make_report(kind=kind, parameters=parameters, actor=actor())
 
 

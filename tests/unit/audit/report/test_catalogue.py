@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from audit.report.catalogue import CATALOGUE, ReportUnknown, make_report
+from audit.report.catalogue import CATALOGUE, ReportUnknown, check_order, make_report
 from audit.report.parameters import ParametersInvalid
 from audit.report.sources import ReportCancelled
+from policy_engine.selector import SelectorInvalid
 from tests.support.audit_sources import END, NOW, START, ListTrail, RowFlows, flow, shop
 
 WINDOW = {"start": START.isoformat(), "end": END.isoformat()}
@@ -56,3 +57,26 @@ def test_an_unknown_kind_names_the_known_ones() -> None:
 def test_impossible_parameters_are_refused_before_any_work() -> None:
     with pytest.raises(ParametersInvalid):
         make_report("flow", {"start": "2030-01-01"}, RowFlows([]), shop(), None, lambda: NOW)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "error"),
+    [
+        ("horoscope", {}, ReportUnknown),
+        ("flow", {"scope": "role == 'db'"}, ParametersInvalid),
+        ("flow", {"zone": "Moon/Base"}, ParametersInvalid),
+        ("segmentation", {"scope": "role =="}, SelectorInvalid),
+    ],
+    ids=["kind", "another kind's parameter", "zone", "scope"],
+)
+def test_an_impossible_order_is_refused_before_it_is_made(
+    kind: str, parameters: dict[str, str], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        check_order(kind, parameters, NOW)
+
+
+@pytest.mark.parametrize("kind", list(CATALOGUE))
+def test_every_kind_takes_the_parameters_it_names(kind: str) -> None:
+    given = WINDOW | {"zone": "UTC", "filter": "port: 80", "scope": "role == 'db'", "group_by": "role"}
+    check_order(kind, {name: given[name] for name in CATALOGUE[kind].parameters}, NOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audit.report.catalogue import CATALOGUE
 from tests.support.site import Site
 
 
@@ -18,6 +19,29 @@ def test_order_wait_download(own_shop: Site) -> None:
     assert answer.status_code == 200
     answer.close()
     assert str(own_shop.folder) not in client.get("/api/v1/reports").text
+
+
+def test_the_body_takes_the_parameters_of_its_kind(own_shop: Site) -> None:
+    client = own_shop.client("auditor")
+    token = {"X-CSRFToken": own_shop.token(client)}
+    catalogue = client.get("/api/v1/reports").get_json()["catalogue"]
+    assert {item["kind"]: tuple(item["parameters"]) for item in catalogue} == {
+        kind: entry.parameters for kind, entry in CATALOGUE.items()
+    }
+    body = {"kind": "segmentation", "zone": "Europe/Berlin", "scope": "role == 'db'", "group_by": "role"}
+    made = client.post("/api/v1/reports?range=24h", json=body, headers=token).get_json()
+    report = client.get(f"/api/v1/reports/{made['id']}").get_json()
+    assert report["state"] == "done"
+    assert {name: report["parameters"][name] for name in ("zone", "scope", "group_by")} == {
+        name: body[name] for name in ("zone", "scope", "group_by")
+    }
+    for wrong in (
+        {"kind": "flow", "scope": "role == 'db'"},
+        {"kind": "segmentation", "scope": "role =="},
+        {"kind": "flow", "zone": "Moon/Base"},
+        {"kind": "flow", "colour": "red"},
+    ):
+        assert client.post("/api/v1/reports", json=wrong, headers=token).status_code == 422, wrong
 
 
 def test_unknown_kinds_and_reports(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,30 @@ def test_a_report_is_made_listed_and_downloaded(own_shop: Site, kind: str) -> No
             assert json.loads(answer.text)["digest"]["value"] == record.digest
         answer.close()
     assert "export" in [item.event.action.value for item in own_shop.audit.records()]
+
+
+def test_each_kind_has_a_field_for_what_it_takes_and_the_zone_is_that_of_the_page(own_shop: Site) -> None:
+    client = own_shop.client("auditor")
+    text = client.get("/reports").text
+    assert [f'form="make-{kind}" name="{name}"' in text for kind in CATALOGUE for name in ("scope", "group_by")] == [
+        name in entry.parameters for entry in CATALOGUE.values() for name in ("scope", "group_by")
+    ]
+    form = {"kind": "segmentation", "scope": "role == 'db'", "group_by": "role"}
+    assert own_shop.post(client, "/reports?range=24h&tz=Asia/Tokyo", form).status_code == 303
+    record = own_shop.state.reports.list()[0]
+    assert (record.state, record.parameters["zone"]) == ("done", "Asia/Tokyo")
+    content = json.loads(Path(record.files["json"]).read_text())["content"]
+    assert content["parameters"] == {"scope": "role == 'db'", "grouped by": "role"}
+    assert content["window"]["zone"] == "Asia/Tokyo"
+    assert own_shop.post(client, "/reports", {"kind": "segmentation", "scope": " ", "group_by": ""}).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "form", [{"kind": "flow", "scope": "role == 'db'"}, {"kind": "segmentation", "scope": "role =="}], ids=str
+)
+def test_what_a_report_cannot_take_is_refused_when_it_is_ordered(own_shop: Site, form: dict[str, str]) -> None:
+    assert own_shop.post(own_shop.client("auditor"), "/reports?range=24h", form).status_code == 422
+    assert own_shop.state.reports.list() == ()
 
 
 def test_what_is_not_in_the_catalogue_is_refused(site: Site) -> None:
