@@ -159,7 +159,8 @@ def _unwatched(hosts: Sequence[HostStatus], start: datetime) -> list[str]:
     if not late:
         return []
     since = max((moment for moment in late.values() if moment is not None), default=None)
-    when = f" (all of them since {_moment(since)})" if since is not None else ""
+    all_since = "since" if len(late) == 1 else "all of them since"
+    when = f" ({all_since} {_moment(since)})" if since is not None else ""
     return [f"not watched from the start of the window: {_listed(sorted(late))}{when}"]
 
 
