@@ -34,7 +34,13 @@ class Ringfence(click.Group):
 
 @click.group(cls=Ringfence, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="ringfence")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="TOML file with settings.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    envvar="RINGFENCE_CONFIG",
+    help="TOML file with settings (RINGFENCE_CONFIG).",
+)
 @click.option("--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Override one setting.")
 @click.pass_context
 def main(ctx: click.Context, config_file: Path | None, assignments: tuple[str, ...]) -> None:

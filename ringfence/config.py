@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import re
 import socket
 import tomllib
 from collections.abc import Mapping
@@ -19,6 +20,11 @@ from ringfence.errors import ConfigError
 
 DEFAULT_FILE = Path("/etc/ringfence/ringfence.toml")
 PREFIX = "RINGFENCE_"
+NO_SETTINGS = frozenset({"RINGFENCE_CONFIG", "RINGFENCE_CONFORMANCE_DATA"})
+"""Names a configuration file, and names data of the tests; every other variable with the prefix is a setting."""
+SERVICE_LINK = re.compile(r"RINGFENCE_(SERVICE_(HOST|PORT)|PORT_\d+_)|RINGFENCE_PORT=(tcp|udp)://")
+"""What Kubernetes and Docker links put into the environment for a service that is called ringfence."""
+WITHOUT_ROOT = "default without root"
 
 
 def _setting(
@@ -37,7 +43,11 @@ def _setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class General:
-    data_dir: Path = _setting(Path("/var/lib/ringfence"), "Folder for stores, spool, audit log and reports.")
+    data_dir: Path = _setting(
+        Path("/var/lib/ringfence"),
+        "Folder for stores, spool, audit log and reports; without root $XDG_STATE_HOME/ringfence, which is "
+        "~/.local/state/ringfence where that is not set.",
+    )
     host: str = _setting("", "Name of this host in records; empty: the machine's host name.")
     log_level: str = _setting("info", "debug, info, warning or error.", choices=("debug", "info", "warning", "error"))
     log_json: bool = _setting(False, "Write log lines as JSON even on a terminal.")
@@ -105,7 +115,8 @@ class Web:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole tree; `origins` maps `section.key` to `default`, `file ...`, `environment ...` or `flag`."""
+    """The whole tree; `origins` maps `section.key` to `default`, `file ...`, `environment ...`, `flag` or, for the data
+    folder of an ordinary user, `default without root`."""
 
     general: General = General()
     docker: Docker = Docker()
@@ -137,17 +148,21 @@ def load(
     file: Path | None = None,
     environment: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
+    root: bool | None = None,
 ) -> Config:
-    """Read the layers and check them; all problems are reported in one error.
+    """Read the layers and check them; all problems are reported in one error. `root` None: as the process is.
 
     Raises:
         ConfigError: an unknown key, an impossible value or an unreadable file.
     """
+    environment = os.environ if environment is None else environment
     problems: list[str] = []
     values: dict[str, tuple[Any, str]] = {}
+    if not (os.geteuid() == 0 if root is None else root):
+        values["general.data_dir"] = (_own_folder(environment), WITHOUT_ROOT)
     for key, value, origin in [
         *_from_file(file, problems),
-        *_from_environment(os.environ if environment is None else environment),
+        *_from_environment(environment),
         *((key, value, "flag") for key, value in (flags or {}).items() if value is not None),
     ]:
         _take(values, problems, key, value, origin)
@@ -178,6 +193,15 @@ def parse_endpoint(text: str, default_name: str) -> tuple[str, str]:
     return (name.strip(), url.strip()) if separator and "://" not in name else (default_name, text.strip())
 
 
+def _own_folder(environment: Mapping[str, str]) -> Path:
+    """Where an ordinary user keeps what must outlive a restart, by the XDG base directory specification."""
+    state = environment.get("XDG_STATE_HOME", "")
+    if Path(state).is_absolute():
+        return Path(state) / "ringfence"
+    home = environment.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 -- Path.expanduser raises without a home
+    return Path(home) / ".local" / "state" / "ringfence"
+
+
 def _from_file(file: Path | None, problems: list[str]) -> list[tuple[str, Any, str]]:
     path = file or DEFAULT_FILE
     if not path.exists():
@@ -203,7 +227,7 @@ def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, Any, st
     return [
         (name.removeprefix(PREFIX).lower().replace("__", "."), value, f"environment {name}")
         for name, value in sorted(environment.items())
-        if name.startswith(PREFIX) and "__" in name
+        if name.startswith(PREFIX) and name not in NO_SETTINGS and not SERVICE_LINK.match(f"{name}={value}")
     ]
 
 
@@ -211,7 +235,9 @@ def _take(values: dict[str, tuple[Any, str]], problems: list[str], key: str, val
     known = settings()
     if key not in known:
         close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        problems.append(f"unknown setting {key} ({origin})" + (f": did you mean {close[0]}?" if close else ""))
+        problems.append(
+            f"unknown setting {key} ({origin})" + (f": did you mean {_spelled(close[0], origin)}?" if close else "")
+        )
         return
     try:
         parsed = _parse(value, known[key].default)
@@ -221,22 +247,44 @@ def _take(values: dict[str, tuple[Any, str]], problems: list[str], key: str, val
         problems.append(f"{key} ({origin}): {error}")
 
 
+def _spelled(key: str, origin: str) -> str:
+    """A key as it is written where the wrong one stood."""
+    return variable(key) if origin.startswith("environment ") else key
+
+
+def variable(key: str) -> str:
+    """The environment variable of `section.key`."""
+    return PREFIX + key.upper().replace(".", "__")
+
+
 def _parse(value: Any, default: Any) -> Any:
     """Turn file, environment and flag values into the type of the default."""
     if isinstance(default, bool):
         return _parse_bool(value)
     if isinstance(default, tuple):
-        items = value.split(",") if isinstance(value, str) else value
-        return tuple(str(item).strip() for item in items if str(item).strip())
-    if isinstance(default, Path):
-        return Path(value)
+        return _parse_list(value)
+    if isinstance(default, str | Path):
+        if not isinstance(value, str | Path):
+            raise ValueError(f"{value!r} is not a text")
+        return str(value) if isinstance(default, str) else Path(value)
+    return _parse_number(value, type(default))
+
+
+def _parse_list(value: Any) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError(f"{value!r} is not a list of texts")
+    return tuple(item.strip() for item in items if item.strip())
+
+
+def _parse_number(value: Any, kind: type[int] | type[float]) -> int | float:
+    """A bool is no number here, although Python says so; 1.9 is no whole number."""
     try:
-        if isinstance(default, int):
-            return int(value, 0) if isinstance(value, str) else int(value)
-        return type(default)(value)
+        if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+            raise ValueError
+        return int(value, 0) if kind is int and isinstance(value, str) else kind(value)
     except (TypeError, ValueError, OverflowError):
-        kind = "whole number" if isinstance(default, int) else "number"
-        raise ValueError(f"{value!r} is not a {kind}") from None
+        raise ValueError(f"{value!r} is not a {'whole number' if kind is int else 'number'}") from None
 
 
 def _check(value: Any, setting: dataclasses.Field[Any]) -> None:

@@ -8,14 +8,39 @@ from typing import Any, TextIO
 
 import structlog
 
+from ringfence import metrics
+
 QUIET = ("elastic_transport",)
 """Libraries whose warnings repeat, with a trace each, what we say once in a sentence."""
+
+
+class Outlet:
+    """A stream whose failures are counted and never raised: a full disk or a reader that went away ends no thread.
+
+    Log lines are often written where an exception is being handled; one of their own would undo that.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write and flush at once, so that a line which cannot be written is counted once."""
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # a closed stream is a ValueError
+            metrics.LOG_LINES_LOST.inc()
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing waits."""
 
 
 def configure(*, level: str = "info", as_json: bool | None = None, stream: TextIO | None = None) -> None:
     """Set up logging for the process; `as_json` None decides by whether `stream` (stderr) is a terminal."""
     stream = stream or sys.stderr
     as_json = not stream.isatty() if as_json is None else as_json
+    outlet: Any = Outlet(stream)
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if as_json
@@ -30,10 +55,10 @@ def configure(*, level: str = "info", as_json: bool | None = None, stream: TextI
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(outlet),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(stream=stream, level=logging.WARNING, force=True)
+    logging.basicConfig(stream=outlet, level=logging.WARNING, force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)
 

@@ -24,6 +24,7 @@ FINDINGS = Counter("ringfence_findings", "New findings.", ["severity"], registry
 RESPONSES = Counter("ringfence_responses", "Automated responses.", ["result"], registry=REGISTRY)
 AUDIT_RECORDS = Counter("ringfence_audit_records", "Records appended to the audit log.", registry=REGISTRY)
 LOOP_FAILURES = Counter("ringfence_loop_failures", "Steps of a service loop that failed.", ["loop"], registry=REGISTRY)
+LOG_LINES_LOST = Counter("ringfence_log_lines_lost", "Log lines that could not be written.", registry=REGISTRY)
 HTTP_REQUESTS = Counter("ringfence_http_requests", "Requests answered.", ["route", "status"], registry=REGISTRY)
 
 

@@ -45,7 +45,8 @@ class LiveFeed(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """`status` returns plain figures of this process: `version`, `limits` (sentences) and `doctor` (rows with name,
-    state, detail, hint), each optional. `live` None: this process sees no flows itself, the store is asked instead."""
+    state, detail, hint), each optional. `live` None: this process sees no flows itself, the store is asked instead.
+    `stalled` names the loops of this process that do not go on."""
 
     flows: FlowReader
     state: State
@@ -55,3 +56,4 @@ class Services:
     clock: Clock
     status: Callable[[], Mapping[str, Any]]
     live: LiveFeed | None = None
+    stalled: Callable[[], Sequence[str]] = tuple

@@ -27,14 +27,21 @@ def _root(config: Config, host: Host) -> Check:
     return GROUP.ok("root", "does not run as root, and by the configuration need not")
 
 
-def _capabilities(config: Config, host: Host) -> Check:
+def missing_capabilities(host: Host) -> tuple[str, ...] | None:
+    """Which of those that are needed this process lacks; None where /proc does not say."""
     status = host.read("/proc/self/status") or ""
     line = next((line for line in status.splitlines() if line.startswith("CapEff:")), "")
     try:
         effective = int(line.removeprefix("CapEff:").strip(), 16)
     except ValueError:
+        return None
+    return tuple(name for bit, name in NEEDED.items() if not effective >> bit & 1)
+
+
+def _capabilities(config: Config, host: Host) -> Check:
+    missing = missing_capabilities(host)
+    if missing is None:
         return GROUP.unknown("capabilities", "/proc/self/status does not say which capabilities there are")
-    missing = [name for bit, name in NEEDED.items() if not effective >> bit & 1]
     if not missing:
         return GROUP.ok("capabilities", f"has {', '.join(NEEDED.values())}")
     detail = f"lacks {', '.join(missing)}"

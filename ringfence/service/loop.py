@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from ringfence import metrics
@@ -11,17 +12,30 @@ from ringfence.log import logger
 QUIET_AFTER = 3
 """Failures in a row that are logged with their trace; later ones only count, until a step succeeds."""
 
+PATIENCE = 120.0
+"""Seconds that a step may take, or be overdue, before the loop counts as stalled: longer than any store's timeout."""
+
 
 class Loop:
     """Repeats `step` every `seconds`; a step that returns True is repeated at once."""
 
-    def __init__(self, name: str, step: Callable[[], bool | None], *, seconds: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[], bool | None],
+        *,
+        seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.name = name
         self._step = step
         self._seconds = seconds
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._failures = 0
+        self._monotonic = monotonic
+        self._due: float | None = None
+        """When the step in hand began, or the next one should; None while the loop does not run."""
         self._log = logger(name)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -30,7 +44,15 @@ class Loop:
         """Failures in a row; 0 after a step that succeeded."""
         return self._failures
 
+    @property
+    def stalled(self) -> float | None:
+        """Seconds that a step is overdue, when these are more than `PATIENCE`; None for a loop that goes on."""
+        due = self._due
+        late = self._monotonic() - due if due is not None else 0.0
+        return late if late > PATIENCE else None
+
     def start(self) -> None:
+        self._due = self._monotonic()
         self._thread.start()
 
     def wake(self) -> None:
@@ -40,6 +62,7 @@ class Loop:
     def stop(self, timeout: float = 10.0) -> None:
         """End after the step in hand."""
         self._stopping.set()
+        self._due = None
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
@@ -47,8 +70,14 @@ class Loop:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
+            self._expect(0.0)
             if not self._attempt():
+                self._expect(self._pause())
                 self._wake.wait(self._pause())
+
+    def _expect(self, seconds: float) -> None:
+        if not self._stopping.is_set():
+            self._due = self._monotonic() + seconds
 
     def _attempt(self) -> bool:
         try:

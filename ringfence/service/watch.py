@@ -12,6 +12,7 @@ from policy_engine.selector import SelectorInvalid, compile_selector
 from ringfence import metrics
 from ringfence.clock import utc_now
 from ringfence.config import Config
+from ringfence.doctor.host import Host
 from ringfence.errors import ConfigError
 from ringfence.model.enforcement import Drift, Enforcement
 from ringfence.model.policy import Selector
@@ -23,7 +24,8 @@ from ringfence.service.enforcing import Enforcing
 from ringfence.service.feed import Feed
 from ringfence.service.imports import imports_of
 from ringfence.service.lifecycle import Part
-from ringfence.service.loop import Loop
+from ringfence.service.limits import enforcement_limits
+from ringfence.service.loop import PATIENCE, Loop
 from ringfence.service.policy import PolicyInForce
 from ringfence.service.responding import Responding
 from ringfence.service.shipping import Shipping
@@ -44,8 +46,10 @@ class Watch:
         policy: PolicyInForce,
         accounting: Accounting,
         feed: Feed,
+        machine: Host | None = None,
     ) -> None:
         self._config = config
+        self._machine = machine or Host()
         self._state = state
         self._feed = feed
         self._policy = policy
@@ -101,22 +105,32 @@ class Watch:
             feed=feed,
             violations=Violations(open_flows.column("flow_id").to_pylist()),
         )
-        self._shipping_loop = Loop("shipping", self._shipping.step, seconds=0.2)
-        self._heartbeat_loop = Loop("heartbeat", self._heartbeat, seconds=2.0)
+        shipping_loop = Loop("shipping", self._shipping.step, seconds=0.2)
+        heartbeat_loop = Loop("heartbeat", self._heartbeat, seconds=2.0)
+        self.loops = (self.enforcing_loop, self.containment_loop, shipping_loop, heartbeat_loop)
 
     def parts(self) -> list[Part]:
         """In the order of starting: quarantines are restored before anything else is enforced."""
-        loops = (self.enforcing_loop, self.containment_loop, self._shipping_loop, self._heartbeat_loop)
         return [
             Part(name="restore", start=self._restore),
             Part(name="enforcer", start=self.enforcer.start, stop=self.enforcer.stop),
-            *(Part(name=loop.name, start=loop.start, stop=loop.stop) for loop in loops),
+            *(Part(name=loop.name, start=loop.start, stop=loop.stop) for loop in self.loops),
             Part(name="collector", start=self.collector.start, stop=self.collector.stop),
         ]
 
     def limits(self) -> tuple[str, ...]:
         """What this process cannot do on this host, in words; empty when all works."""
-        return tuple(self.collector.status().get("limits", ()))
+        return (
+            *self.collector.status()["limits"],
+            *enforcement_limits(self._config.enforce, self._machine),
+            *(f"{name} has stopped: see the log, and restart it" for name in self.stalled()),
+        )
+
+    def stalled(self) -> tuple[str, ...]:
+        """The loops that do not go on."""
+        lag = self.collector.status()["lag_seconds"]
+        capturing = ("collector",) if lag is not None and lag > PATIENCE else ()
+        return (*capturing, *(loop.name for loop in self.loops if loop.stalled is not None))
 
     def _restore(self) -> None:
         self.enforcer.restore(self._state.quarantines.active())
@@ -151,6 +165,7 @@ class Watch:
 
     def _heartbeat(self) -> None:
         facts: dict[str, Any] = dict(self.collector.status())
+        facts["limits"] = list(self.limits())
         facts["store_away"] = self._shipping.store_away
         facts["revision"] = self._policy.current.revision
         facts["enforced_revision"] = self._enforcing.in_force

@@ -20,7 +20,7 @@ def alive() -> Response:
 
 @blueprint.get("/readyz")
 def ready() -> tuple[Response, int]:
-    """503 while a store does not answer; says which, and nothing else."""
+    """503 while a store does not answer or a loop of the service does not go on; says which, and nothing else."""
     given = services()
     now = given.clock()
     away = []
@@ -32,8 +32,10 @@ def ready() -> tuple[Response, int]:
             ask()
         except RingfenceError:
             away.append(name)
-    if away:
-        return jsonify({"status": "not ready", "away": away}), 503
+    stalled = list(given.stalled())
+    if away or stalled:
+        found = {"away": away, "stalled": stalled}
+        return jsonify({"status": "not ready"} | {key: names for key, names in found.items() if names}), 503
     return jsonify({"status": "ready"}), 200
 
 

@@ -16,7 +16,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_without_any_layer_everything_is_a_default() -> None:
-    config = load(environment={})
+    config = load(environment={}, root=True)
     assert config.store == Config().store
     assert set(config.origins) == set(settings())
     assert set(config.origins.values()) == {"default"}
@@ -54,7 +54,7 @@ def test_every_problem_is_reported_at_once() -> None:
     environment = {"RINGFENCE_WEB__PRT": "1", "RINGFENCE_WEB__PORT": "many", "RINGFENCE_CAPTURE__ENABLED": "maybe"}
     with pytest.raises(ConfigError) as caught:
         load(environment=environment)
-    assert "did you mean web.port?" in str(caught.value)
+    assert "did you mean RINGFENCE_WEB__PORT?" in str(caught.value)
     assert "web.port (environment RINGFENCE_WEB__PORT)" in str(caught.value)
     assert "'maybe' is neither true nor false" in str(caught.value)
 
@@ -71,8 +71,65 @@ def test_a_named_file_must_exist_and_be_readable(tmp_path: Path) -> None:
         load(file=write(tmp_path, "[web"), environment={})
 
 
-def test_other_variables_are_not_settings() -> None:
-    assert load(environment={"RINGFENCE_HOME": "x", "PATH": "y"}).origins["web.port"] == "default"
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("RINGFENCE_WEB_PORT", "RINGFENCE_WEB__PORT"),
+        ("RINGFENCE_GENERAL_DATA_DIR", "RINGFENCE_GENERAL__DATA_DIR"),
+        ("RINGFENCE_STORE__FLOW", "RINGFENCE_STORE__FLOWS"),
+        ("RINGFENCE_PORT", "RINGFENCE_WEB__PORT"),
+    ],
+)
+def test_a_misspelled_variable_is_an_error_that_names_the_right_one(name: str, right: str) -> None:
+    with pytest.raises(ConfigError, match=rf"environment {name}\): did you mean {right}\?"):
+        load(environment={name: "9000"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PATH", "y"),
+        ("RINGFENCE_CONFIG", "/etc/other.toml"),
+        ("RINGFENCE_CONFORMANCE_DATA", "/data"),
+        ("RINGFENCE_SERVICE_HOST", "10.0.0.1"),
+        ("RINGFENCE_PORT", "tcp://10.0.0.1:8844"),
+        ("RINGFENCE_PORT_8844_TCP_ADDR", "10.0.0.1"),
+    ],
+)
+def test_other_variables_are_not_settings(name: str, value: str) -> None:
+    assert set(load(environment={name: value}, root=True).origins.values()) == {"default"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "folder"),
+    [
+        ({"HOME": "/home/ada"}, "/home/ada/.local/state/ringfence"),
+        ({"HOME": "/home/ada", "XDG_STATE_HOME": "/srv/state"}, "/srv/state/ringfence"),
+        ({"HOME": "/home/ada", "XDG_STATE_HOME": "relative"}, "/home/ada/.local/state/ringfence"),
+    ],
+)
+def test_without_root_the_data_folder_is_the_users_own(environment: dict[str, str], folder: str) -> None:
+    config = load(environment=environment, root=False)
+    assert (config.general.data_dir, config.origins["general.data_dir"]) == (Path(folder), "default without root")
+    given = load(environment=environment, root=False, flags={"general.data_dir": "/srv/x"})
+    assert (given.general.data_dir, given.origins["general.data_dir"]) == (Path("/srv/x"), "flag")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[docker]\nendpoints = 5", r"docker\.endpoints .*: 5 is not a list of texts"),
+        ("[docker]\nendpoints = [5]", r"docker\.endpoints .*: \[5\] is not a list of texts"),
+        ("[general]\ndata_dir = 5", r"general\.data_dir .*: 5 is not a text"),
+        ("[store]\nstate = true", r"store\.state .*: True is not a text"),
+        ("[capture]\nreceive_buffer = 1.9", r"capture\.receive_buffer .*: 1\.9 is not a whole number"),
+        ("[web]\nport = true", r"web\.port .*: True is not a whole number"),
+        ("[web]\nport = [1]", r"web\.port .*: \[1\] is not a whole number"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_a_clear_error(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        load(file=write(tmp_path, text), environment={})
 
 
 def test_every_setting_is_documented() -> None:

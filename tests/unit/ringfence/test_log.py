@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from ringfence.log import configure, logger
+from ringfence import metrics
+from ringfence.log import Outlet, configure, logger
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +71,26 @@ def test_a_logger_made_before_configure_follows_it() -> None:
     configure(stream=stream)
     early.warning("late")
     assert json.loads(stream.getvalue())["component"] == "early"
+
+
+class Broken(io.StringIO):
+    """A pipe whose reader went away, a full disk."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_line_that_cannot_be_written_is_counted_and_raises_nothing() -> None:
+    before = metrics.LOG_LINES_LOST._value.get()
+    configure(stream=Broken())
+    logger("web").warning("unheard")
+    logging.getLogger("library").warning("unheard as well")
+    assert metrics.LOG_LINES_LOST._value.get() == before + 2
+
+
+def test_a_closed_stream_raises_nothing() -> None:
+    stream = io.StringIO()
+    outlet = Outlet(stream)
+    stream.close()
+    outlet.write("x")
+    outlet.flush()

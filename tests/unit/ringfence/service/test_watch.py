@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 
 from ringfence.config import load
+from ringfence.doctor.host import Host
 from ringfence.errors import ConfigError
 from ringfence.service.accounting import Accounting
 from ringfence.service.feed import Feed
 from ringfence.service.policy import PolicyInForce
 from ringfence.service.watch import Watch
+from tests.support.doctor_host import AnsweringHost
 from tests.support.estate import Estate
 
 
-def _watch(estate: Estate, **flags: str) -> Watch:
+def _watch(estate: Estate, machine: Host | None = None, **flags: str) -> Watch:
     settings = {"general.data_dir": str(estate.folder), "docker.endpoints": "", "general.host": "h1"}
     return Watch(
         config=load(environment={}, flags=settings | flags),
@@ -24,6 +26,7 @@ def _watch(estate: Estate, **flags: str) -> Watch:
         policy=PolicyInForce(estate.state.policies),
         accounting=Accounting(estate.audit),
         feed=Feed(),
+        machine=machine,
     )
 
 
@@ -40,3 +43,14 @@ def test_quarantines_are_restored_before_anything_else_is_enforced_and_the_colle
 def test_an_unreadable_selector_of_the_protected_is_refused(tmp_path: Path) -> None:
     with Estate(tmp_path) as estate, pytest.raises(ConfigError, match=r"enforce\.protected"):
         _watch(estate, **{"enforce.protected": "role =="})
+
+
+def test_what_cannot_be_enforced_is_a_limit_as_well(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        watch = _watch(estate, AnsweringHost(commands=frozenset()))
+        assert any("iptables is not installed" in line for line in watch.limits())
+
+
+def test_a_loop_that_never_started_is_not_called_stalled(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        assert _watch(estate).stalled() == ()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.support.site import Site
+from web.app import create_app
 
 
 def test_alive_and_ready_need_no_login_and_say_little(site: Site) -> None:
@@ -16,6 +19,13 @@ def test_not_ready_names_the_store_that_is_away(site: Site) -> None:
     answer = site.client().get("/readyz")
     assert answer.status_code == 503
     assert answer.get_json() == {"status": "not ready", "away": ["flow store"]}
+
+
+def test_not_ready_names_the_loop_that_does_not_go_on(site: Site) -> None:
+    app = create_app(replace(site.services, stalled=lambda: ("shipping",)))
+    answer = app.test_client().get("/readyz")
+    assert answer.status_code == 503
+    assert answer.get_json() == {"status": "not ready", "stalled": ["shipping"]}
 
 
 def test_metrics_need_a_login(site: Site) -> None:
