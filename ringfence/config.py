@@ -112,6 +112,15 @@ class Web:
     public_url: str = _setting("", "URL people use, when a proxy stands in front.")
     session_hours: float = _setting(12.0, "Hours a login lasts.", least=0.01)
 
+    def url(self, port: int | None = None) -> str:
+        """Where people reach it; `port`: the one that is really listened on, as `web.port` may be 0."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        # Nobody can go to "any address"; who runs the command is on this machine.
+        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)  # noqa: S104
+        host = f"[{address}]" if ":" in address else address
+        return f"http://{host}:{self.port if port is None else port}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:

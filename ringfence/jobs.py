@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from celery import Celery
 from celery.beat import EmbeddedService
 from celery.schedules import schedule
 
+from ringfence.clock import utc_now
 from ringfence.log import logger
 
 MEMORY = "memory"
@@ -22,6 +24,7 @@ RETENTION_JOB = "ringfence.retention"
 PENDING_JOB = "ringfence.pending"
 
 RETENTION_SECONDS = 3600.0
+FIRST_RETENTION_SECONDS = 60.0
 PENDING_SECONDS = 15.0
 
 
@@ -38,13 +41,13 @@ class Work(Protocol):
         """Reports that were ordered and not finished: a lost message is made good from here."""
 
 
-def create_celery(broker: str, work: Work) -> Celery:
-    """A Celery application whose tasks call `work`; `broker` is `memory` or a Redis URL."""
+def create_celery(broker: str, work: Work | None = None) -> Celery:
+    """A Celery application whose tasks call `work`; who only sends has none. `broker` is `memory` or a Redis URL."""
     url = "memory://localhost/" if broker == MEMORY else broker
     app = Celery("ringfence", broker=url, set_as_current=False)
     app.conf.update(
         accept_content=["json"],
-        beat_schedule=_schedule(),
+        beat_schedule=_schedule(utc_now()),
         beat_scheduler="celery.beat:Scheduler",
         broker_connection_retry_on_startup=True,
         enable_utc=True,
@@ -58,6 +61,12 @@ def create_celery(broker: str, work: Work) -> Celery:
         worker_prefetch_multiplier=1,
     )
 
+    if work is not None:
+        _add_tasks(app, work)
+    return app
+
+
+def _add_tasks(app: Celery, work: Work) -> None:
     @app.task(name=REPORT_JOB)  # type: ignore[untyped-decorator]
     def report(report_id: str) -> None:
         work.make_report(report_id)
@@ -69,15 +78,25 @@ def create_celery(broker: str, work: Work) -> Celery:
     @app.task(name=PENDING_JOB)  # type: ignore[untyped-decorator]
     def pending() -> None:
         for report_id in work.pending_reports():
-            app.send_task(REPORT_JOB, args=[report_id])
+            # What lies in the queue for longer is sent again from here: messages do not pile up.
+            app.send_task(REPORT_JOB, args=[report_id], expires=PENDING_SECONDS)
 
-    return app
 
-
-def _schedule() -> Mapping[str, Any]:
+def _schedule(now: datetime) -> Mapping[str, Any]:
+    """Kept in memory, so it begins anew with every start: what is due once an hour is due soon after the start as well,
+    or a service that is restarted more often would never do it. A message expires when its successor is sent."""
     return {
-        "retention": {"task": RETENTION_JOB, "schedule": schedule(RETENTION_SECONDS)},
-        "pending reports": {"task": PENDING_JOB, "schedule": schedule(PENDING_SECONDS)},
+        "retention": {
+            "task": RETENTION_JOB,
+            "schedule": schedule(RETENTION_SECONDS),
+            "last_run_at": now - timedelta(seconds=RETENTION_SECONDS - FIRST_RETENTION_SECONDS),
+            "options": {"expires": RETENTION_SECONDS},
+        },
+        "pending reports": {
+            "task": PENDING_JOB,
+            "schedule": schedule(PENDING_SECONDS),
+            "options": {"expires": PENDING_SECONDS},
+        },
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,12 +22,13 @@ from ringfence.config import Config
 from ringfence.doctor import examine
 from ringfence.jobs import MEMORY, REPORT_JOB, EmbeddedJobs, create_celery
 from ringfence.log import logger
-from ringfence.model.event import AuditEvent
+from ringfence.model.event import AuditEvent, EventAction
 from ringfence.service.accounting import Accounting
 from ringfence.service.feed import Feed
 from ringfence.service.lifecycle import Lifecycle, Part
 from ringfence.service.lock import DataLock
 from ringfence.service.loop import Loop
+from ringfence.service.notes import Notes, notes_of
 from ringfence.service.orders import Orders
 from ringfence.service.policy import PolicyInForce
 from ringfence.service.reporting import Reporting
@@ -36,7 +37,7 @@ from ringfence.store.flows import FlowStore
 from ringfence.store.open import open_flow_store, open_state_store
 from ringfence.store.state import State
 from web.app import create_app
-from web.serve import serve
+from web.serve import Server, serve
 from web.services import Services
 
 EXAMINE_SECONDS = 60.0
@@ -58,11 +59,13 @@ SERVER = Roles(watch=False, web=True, jobs=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """A built process: `lifecycle` runs it, `limits` says what it cannot do here."""
+    """A built process: `lifecycle` runs it, `limits` says what it cannot do here. `url`: where its dashboard is, once
+    it was started; None for a process without one."""
 
     lifecycle: Lifecycle
     state: State
     limits: Callable[[], tuple[str, ...]]
+    url: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,14 +119,22 @@ def _connect(config: Config, roles: Roles, lock: DataLock, stores: Stores) -> In
         if roles.watch
         else None
     )
+    accounting_loop = Loop("accounting", partial(_account_all, accounting, notes_of(config), stores.audit), seconds=5.0)
     parts = [
         Part(name="lock", stop=lock.release),
         Part(name="stores", stop=stores.close),
-        _loop(Loop("accounting", accounting.flush, seconds=5.0)),
+        _told(accounting, config, roles),
+        Part(name=accounting_loop.name, start=accounting_loop.start, stop=accounting_loop.stop),
     ]
-    if roles.web:
+
+    def stalled() -> tuple[str, ...]:
+        own = (accounting_loop.name,) if accounting_loop.stalled is not None else ()
+        return (*own, *(watch.stalled() if watch is not None else ()))
+
+    server = _web(config, stores, celery, feed, watch, stalled=stalled) if roles.web else None
+    if server is not None:
         # First of what can fail: a port in use is found before any rule is written.
-        parts.append(_web(config, stores, celery, feed, watch))
+        parts.append(Part(name="web", start=server.start, stop=server.stop))
     if roles.jobs and config.jobs.broker == MEMORY:
         jobs = EmbeddedJobs(celery)
         parts.append(Part(name="jobs", start=jobs.start, stop=jobs.stop))
@@ -131,7 +142,10 @@ def _connect(config: Config, roles: Roles, lock: DataLock, stores: Stores) -> In
         parts += watch.parts()
     parts.append(Part(name="feed", stop=feed.close))
     return Instance(
-        lifecycle=Lifecycle(parts), state=stores.state, limits=watch.limits if watch is not None else _no_limits
+        lifecycle=Lifecycle(parts),
+        state=stores.state,
+        limits=watch.limits if watch is not None else tuple,
+        url=(lambda: config.web.url(server.port)) if server is not None else None,
     )
 
 
@@ -168,11 +182,37 @@ def _reporting(config: Config, stores: Stores, accounting: Accounting) -> Report
     )
 
 
-def _loop(loop: Loop) -> Part:
-    return Part(name=loop.name, start=loop.start, stop=loop.stop)
+def _told(accounting: Accounting, config: Config, roles: Roles) -> Part:
+    """The record of the start and, when everything but the stores has ended, of the stop."""
+
+    def tell(action: EventAction) -> None:
+        detail = {"version": __version__, "watches": roles.watch, "serves": roles.web}
+        accounting.account(
+            AuditEvent(at=utc_now(), actor="ringfence", action=action, target=config.host, detail=detail)
+        )
+
+    return Part(
+        name="account",
+        start=partial(tell, EventAction.SERVICE_STARTED),
+        stop=partial(tell, EventAction.SERVICE_STOPPED),
+    )
 
 
-def _web(config: Config, stores: Stores, celery: Celery, feed: Feed, watch: Watch | None) -> Part:
+def _account_all(accounting: Accounting, notes: Notes, audit: AuditLog) -> None:
+    """What waits in memory, then what commands left in the data folder."""
+    accounting.flush()
+    notes.take_up(audit.append)
+
+
+def _web(
+    config: Config,
+    stores: Stores,
+    celery: Celery,
+    feed: Feed,
+    watch: Watch | None,
+    *,
+    stalled: Callable[[], Sequence[str]],
+) -> Server:
     orders = Orders(
         state=stores.state,
         flows=stores.flows,
@@ -191,9 +231,9 @@ def _web(config: Config, stores: Stores, celery: Celery, feed: Feed, watch: Watc
         clock=utc_now,
         status=_Status(config, watch),
         live=feed if watch else None,
+        stalled=stalled,
     )
-    server = serve(create_app(services), config.web.address, config.web.port)
-    return Part(name="web", start=server.start, stop=server.stop)
+    return serve(create_app(services), config.web.address, config.web.port)
 
 
 def _send_report(celery: Celery, report_id: str) -> None:
@@ -228,10 +268,6 @@ class _Status:
 def _log_event(event: AuditEvent) -> None:
     """A worker does not own the audit log, which has one writer; what it does by itself stands in its own log."""
     logger("jobs").info(event.action.value, actor=event.actor, target=event.target, **event.detail)
-
-
-def _no_limits() -> tuple[str, ...]:
-    return ()
 
 
 def _nothing() -> None:

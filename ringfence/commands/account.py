@@ -12,7 +12,9 @@ import click
 from audit.log import verify
 from ringfence.clock import utc_now
 from ringfence.commands.settings import configured
-from ringfence.errors import NotFound
+from ringfence.errors import ConfigError, NotFound
+from ringfence.model.event import EventAction
+from ringfence.service.notes import record
 from ringfence.store.open import open_state_store
 from ringfence.store.state import Role
 from web.bootstrap import Invitation, create_api_token, create_bootstrap_link
@@ -45,10 +47,14 @@ def audit_verify(ctx: click.Context, folder: Path | None, checkpoint: Path | Non
 def login_link(ctx: click.Context) -> None:
     """Print a new one-time login link, for when the first one was lost."""
     config = configured(ctx)
+    if not config.web.port and not config.web.public_url:
+        raise ConfigError(
+            "web.port is 0: only the running service knows the port", hint="add --set web.port=PORT, as it greeted with"
+        )
     state = open_state_store(config)
     try:
-        url = config.web.public_url.rstrip("/") or f"http://{config.web.address}:{config.web.port}"
-        click.echo(create_bootstrap_link(state, url, utc_now, Invitation(role=Role.ADMIN, recovery=True)))
+        record(config, EventAction.USER_INVITED, "login link", role=Role.ADMIN, recovery=True)
+        click.echo(create_bootstrap_link(state, config.web.url(), utc_now, Invitation(role=Role.ADMIN, recovery=True)))
     finally:
         state.close()
 
@@ -59,11 +65,14 @@ def login_link(ctx: click.Context) -> None:
 @click.pass_context
 def token(ctx: click.Context, user: str, days: int) -> None:
     """Print a new API token for USER; it has that user's role. It is shown once and kept only as a hash."""
-    state = open_state_store(configured(ctx))
+    config = configured(ctx)
+    state = open_state_store(config)
     try:
         found = state.users.get(user)
         if found is None:
             raise NotFound(f"no user {user!r}", hint="log in with the one-time link to create the first one")
-        click.echo(create_api_token(state, found, utc_now() + timedelta(days=days)))
+        expires = utc_now() + timedelta(days=days)
+        record(config, EventAction.API_TOKEN_CREATED, user, role=found.role, expires=expires)
+        click.echo(create_api_token(state, found, expires))
     finally:
         state.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 
@@ -13,7 +14,7 @@ from ringfence.clock import utc_now
 from ringfence.commands.settings import configured
 from ringfence.config import Config
 from ringfence.errors import ConfigError
-from ringfence.jobs import MEMORY
+from ringfence.jobs import MEMORY, create_celery
 from ringfence.store.state import State
 from ringfence.wiring import AGENT, SERVER, UP, Roles, build, build_jobs
 from web.bootstrap import create_bootstrap_link
@@ -26,8 +27,11 @@ from web.bootstrap import create_bootstrap_link
 @click.pass_context
 def up(ctx: click.Context, address: str | None, port: int | None, data_dir: str | None) -> None:
     """Run everything on this host: see, decide, enforce, account, show."""
-    flags = {"web.address": address, "web.port": port, "general.data_dir": data_dir}
-    _run(configured(ctx, **flags), UP)
+    config = configured(ctx, **{"web.address": address, "web.port": port, "general.data_dir": data_dir})
+    if config.jobs.broker != MEMORY:
+        # Its jobs are the workers' then, and these cannot open what one process owns.
+        _require_fleet(config)
+    _run(config, UP)
 
 
 @click.command()
@@ -46,18 +50,20 @@ def agent(ctx: click.Context, data_dir: str | None) -> None:
 @click.option("--data-dir", help="Folder for reports and the audit log (general.data_dir).")
 @click.pass_context
 def server(ctx: click.Context, address: str | None, port: int | None, data_dir: str | None) -> None:
-    """Run only the API and the dashboard; needs the stores of a fleet."""
+    """Run only the API and the dashboard; needs the stores of a fleet, and Redis as jobs.broker."""
     config = configured(ctx, **{"web.address": address, "web.port": port, "general.data_dir": data_dir})
     _require_fleet(config)
+    _require_broker(config)
     _run(config, SERVER)
 
 
 @click.command()
 @click.pass_context
 def worker(ctx: click.Context) -> None:
-    """Run a Celery worker: reports and retention. Needs Redis as jobs.broker."""
+    """Run a Celery worker: reports and retention. Needs the stores of a fleet, and Redis as jobs.broker."""
     config = configured(ctx)
     _require_broker(config)
+    _require_fleet(config)
     # Celery warns of root because of pickle; our messages are JSON only.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     app, close = build_jobs(config)
@@ -73,11 +79,7 @@ def beat(ctx: click.Context) -> None:
     """Run the Celery scheduler: once in a fleet. Needs Redis as jobs.broker."""
     config = configured(ctx)
     _require_broker(config)
-    app, close = build_jobs(config)
-    try:
-        app.start(["--quiet", "beat", "--loglevel=WARNING"])
-    finally:
-        close()
+    create_celery(config.jobs.broker).start(["--quiet", "beat", "--loglevel=WARNING"])
 
 
 @click.command()
@@ -95,25 +97,22 @@ def _run(config: Config, roles: Roles) -> None:
     instance = build(config, roles)
     instance.lifecycle.start()
     try:
-        if roles.web:
-            _greet(config, instance.state)
-        for line in instance.limits():
-            click.echo(f"  limit: {line}")
+        # Words that nobody can read any more are no reason to stop what was just started.
+        with contextlib.suppress(OSError):
+            if instance.url is not None:
+                _greet(instance.url(), instance.state)
+            for line in instance.limits():
+                click.echo(f"  limit: {line}")
         instance.lifecycle.wait()
     finally:
         instance.lifecycle.stop()
 
 
-def _url(config: Config) -> str:
-    host = f"[{config.web.address}]" if ":" in config.web.address else config.web.address
-    return config.web.public_url.rstrip("/") or f"http://{host}:{config.web.port}"
-
-
-def _greet(config: Config, state: State) -> None:
+def _greet(url: str, state: State) -> None:
     """Say where it is; the one-time link only as long as nobody has an account."""
-    click.echo(f"Ringfence is up at {_url(config)}")
+    click.echo(f"Ringfence is up at {url}")
     if not state.users.list():
-        click.echo(f"  first login, valid once and for 24 hours: {create_bootstrap_link(state, _url(config), utc_now)}")
+        click.echo(f"  first login, valid once and for 24 hours: {create_bootstrap_link(state, url, utc_now)}")
 
 
 def _require_fleet(config: Config) -> None:
@@ -128,4 +127,6 @@ def _require_fleet(config: Config) -> None:
 
 def _require_broker(config: Config) -> None:
     if config.jobs.broker == MEMORY:
-        raise ConfigError("jobs.broker is in memory: `ringfence up` runs its own worker", hint="set it to redis://...")
+        raise ConfigError(
+            "jobs.broker is in memory: only `ringfence up` runs its own worker", hint="set it to redis://..."
+        )

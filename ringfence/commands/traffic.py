@@ -11,7 +11,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from collector.pcap import ImportResult, import_capture
 from ringfence.commands.settings import configured
 from ringfence.demo import show
+from ringfence.model.event import EventAction
 from ringfence.service.imports import deliver
+from ringfence.service.notes import record
 
 
 @click.command("import")
@@ -34,6 +36,7 @@ def import_file(ctx: click.Context, file: Path, name: str | None, data_dir: str 
             host=name or file.name,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
+    record(config, EventAction.IMPORT, file.name, packets=result.packets, flows=result.flows, host=name or file.name)
     stored_now = deliver(config, result.batches)
     _summarize(file, result, stored_now)
 
