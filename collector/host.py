@@ -229,6 +229,9 @@ class Collector:
                         self._kernel.dump()
                         self._resume_when_complete(started)
             except Exception:  # noqa: BLE001 -- watching outlives any error; it is counted and logged
+                if news:
+                    # Who was not told of a change is told with the next try.
+                    self._inventory_news.set()
                 self._fail("watch")
 
     def _follow(self, kernel: Kernel) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 
 import click
@@ -13,6 +14,9 @@ from rich.table import Table
 from ringfence.commands.settings import configured
 from ringfence.config import Config, settings
 from ringfence.doctor import examine, render
+
+SECRET_PARAMETER = re.compile(r"([?&][^=&#]*(?:password|passwd|secret|token)[^=&#]*=)[^&#]*", re.IGNORECASE)
+"""As in `?user=rf&password=...`, which libpq, and so SQLAlchemy, takes as well."""
 
 
 @click.group("config")
@@ -42,18 +46,19 @@ def shown(config: Config, key: str) -> str:
     """One value as text, with any password in a URL replaced by stars."""
     section, name = key.split(".")
     value = getattr(getattr(config, section), name)
-    text = ", ".join(value) if isinstance(value, tuple) else str(value)
-    return hide_password(text)
+    return ", ".join(hide_password(str(item)) for item in (value if isinstance(value, tuple) else (value,)))
 
 
 def hide_password(text: str) -> str:
-    """`scheme://user:secret@host` becomes `scheme://user:***@host`."""
+    """`scheme://user:secret@host` becomes `scheme://user:***@host`, and a password in the query likewise."""
     scheme, separator, rest = text.partition("://")
-    if not separator or "@" not in rest:
+    if not separator:
         return text
-    credentials, _, host = rest.rpartition("@")
-    user = credentials.partition(":")[0]
-    return f"{scheme}://{user}:***@{host}"
+    rest = SECRET_PARAMETER.sub(r"\1***", rest)
+    if "@" in rest:
+        credentials, _, host = rest.rpartition("@")
+        rest = f"{credentials.partition(':')[0]}:***@{host}"
+    return f"{scheme}://{rest}"
 
 
 @click.command("doctor")

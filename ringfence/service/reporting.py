@@ -21,6 +21,8 @@ from ringfence.store.state import ReportRecord, State
 
 PATIENCE = timedelta(hours=1)
 """How long an ordered report waits for a store that is away."""
+CLAIM = timedelta(minutes=5)
+"""Longer than any report takes. When a worker dies over one, the next takes it up after that."""
 
 
 class Reporting:
@@ -49,8 +51,11 @@ class Reporting:
 
     def make_report(self, report_id: str) -> None:
         with self._one_at_a_time:
+            now = self._clock()
+            if not self._state.reports.claim(report_id, now=now, until=now + CLAIM):
+                return
             record = self._state.reports.get(report_id)
-            if record is None or record.state != "running":
+            if record is None:
                 return
             try:
                 document = make_report(
@@ -74,6 +79,7 @@ class Reporting:
         self._log.warning("report waits for a store", report=record.id, error=str(error))
         if self._clock() - record.created > PATIENCE:
             self._state.reports.save(replace(record, state="failed", error=str(error)))
+        self._state.reports.release(record.id)
 
     def apply_retention(self) -> None:
         before = self._clock() - self._retention

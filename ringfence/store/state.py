@@ -137,7 +137,15 @@ class ReportRecord:
 
 
 class Reports(Protocol):
+    """A running report is made by whoever claimed it, until the claim ends; `save` leaves a claim as it is."""
+
     def save(self, report: ReportRecord) -> None: ...
+
+    def claim(self, report_id: str, *, now: datetime, until: datetime) -> bool:
+        """Take a running report that nobody has claimed at `now`; False when it is another's, or not running."""
+
+    def release(self, report_id: str) -> None:
+        """End a claim before its time."""
 
     def get(self, report_id: str) -> ReportRecord | None: ...
 

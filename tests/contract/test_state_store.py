@@ -286,6 +286,21 @@ def test_a_report_comes_back_whole_newest_first(state: State) -> None:
     assert state.reports.list(limit=1) == (done,)
 
 
+def test_of_several_workers_one_gets_a_report(state: State) -> None:
+    report = ReportRecord(
+        id="r1", kind="flows", title="Flows", created=NOW, author="ann", parameters={}, digest="", files={},
+        state="running",
+    )  # fmt: skip
+    state.reports.save(report)
+    claims = at_once(4, lambda _: state.reports.claim("r1", now=NOW, until=NOW + SECOND))
+    assert sorted(claims) == [False, False, False, True]
+    assert not state.reports.claim("r1", now=NOW, until=NOW + SECOND)
+    state.reports.release("r1")
+    assert state.reports.claim("r1", now=NOW, until=NOW + SECOND)
+    assert state.reports.claim("r1", now=NOW + SECOND, until=NOW + 2 * SECOND), "a claim ends by itself"
+    assert state.reports.get("r1") == report
+
+
 def test_a_host_has_its_last_status_only(state: State) -> None:
     statuses = [HostStatus(host=host, at=at, facts={"lag": 1.5}) for host, at in (("b", NOW), ("a", NOW))]
     for status in (replace(statuses[0], at=NOW - SECOND), *statuses):

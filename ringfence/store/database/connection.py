@@ -132,10 +132,10 @@ def insert(connection: sa.Connection, table: sa.Table) -> Any:
 
 
 def put(connection: sa.Connection, table: sa.Table, *rows: Mapping[str, Any]) -> None:
-    """Insert each row, or replace the one with the same primary key."""
+    """Insert each row, or replace in the one with the same primary key the columns that the rows name."""
     if not rows:
         return
     statement = insert(connection, table)
     keys = [column.name for column in table.primary_key]
-    changed = {name: statement.excluded[name] for name in (item.name for item in table.columns) if name not in keys}
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), [dict(row) for row in rows])

@@ -158,6 +158,8 @@ REPORTS = sa.Table(
     _json("files"),
     _text("state"),
     _text("error"),
+    # Until when one worker has it.
+    _time("claimed", null=True),
 )
 
 HOSTS = sa.Table("hosts", METADATA, _key("host"), _time("reported"), _json("facts"), _time("first_heard", null=True))

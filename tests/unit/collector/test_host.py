@@ -70,6 +70,22 @@ def test_workloads_of_the_file_are_told_with_their_ends(tmp_path: Path) -> None:
         made.stop()
 
 
+def test_workloads_that_could_not_be_told_are_told_again(tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def tell(workloads: tuple[Workload, ...]) -> None:
+        told.append(len(workloads))
+        if len(told) == 1:
+            raise OSError("the state store is away")
+
+    made = collector(tmp_path, on_workloads=tell)
+    made.start()
+    try:
+        wait_until("it is told again, without another change", lambda: len(told) == 2)
+    finally:
+        made.stop()
+
+
 def test_the_time_it_did_not_run_is_a_gap(tmp_path: Path) -> None:
     first = collector(tmp_path)
     first.start()

@@ -159,3 +159,22 @@ def test_two_engines_of_one_name_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="two engines are called") as caught:
         load(environment={}, flags={"docker.endpoints": text, "general.host": "host"})
     assert "name=unix://" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({}, "http://127.0.0.1:8844"),
+        ({"web.address": "::1"}, "http://[::1]:8844"),
+        ({"web.address": "::"}, "http://[::1]:8844"),
+        ({"web.address": "0.0.0.0"}, "http://127.0.0.1:8844"),
+        ({"web.public_url": "https://ringfence.example/"}, "https://ringfence.example"),
+    ],
+)
+def test_there_is_one_address_for_people(settings: dict[str, str], url: str) -> None:
+    assert load(environment={}, flags=settings).web.url() == url
+
+
+def test_the_address_has_the_port_that_is_listened_on() -> None:
+    web = load(environment={}, flags={"web.port": "0"}).web
+    assert web.url(1234) == "http://127.0.0.1:1234"

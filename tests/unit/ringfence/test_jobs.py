@@ -2,7 +2,17 @@
 
 import threading
 
-from ringfence.jobs import MEMORY, REPORT_JOB, EmbeddedJobs, create_celery
+from celery.beat import Scheduler
+
+from ringfence.clock import utc_now
+from ringfence.jobs import (
+    FIRST_RETENTION_SECONDS,
+    MEMORY,
+    REPORT_JOB,
+    RETENTION_SECONDS,
+    EmbeddedJobs,
+    create_celery,
+)
 
 
 class RecordingWork:
@@ -32,6 +42,23 @@ def test_a_report_sent_to_the_embedded_worker_is_made() -> None:
     finally:
         jobs.stop()
     assert work.reports == ["r1"]
+
+
+def test_retention_is_due_soon_after_a_start_and_then_once_an_hour() -> None:
+    app = create_celery(MEMORY)
+    entry = Scheduler(app, lazy=False).schedule["retention"]
+    assert not entry.is_due().is_due
+    assert 0 < entry.is_due().next <= FIRST_RETENTION_SECONDS
+    entry.last_run_at = utc_now()
+    assert RETENTION_SECONDS - 5 < entry.is_due().next <= RETENTION_SECONDS
+
+
+def test_what_is_sent_on_a_schedule_expires_before_it_piles_up() -> None:
+    schedule = create_celery(MEMORY).conf.beat_schedule
+    assert {name: entry["options"]["expires"] for name, entry in schedule.items()} == {
+        "retention": 3600.0,
+        "pending reports": 15.0,
+    }
 
 
 def test_only_json_is_accepted() -> None:

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from audit.log import AuditLog
+from ringfence.clock import utc_now
 from ringfence.config import Config, load
 from ringfence.errors import ConfigError, StoreLocked
+from ringfence.model.event import EventAction
 from ringfence.service.lock import DataLock
+from ringfence.service.notes import record
 from ringfence.wiring import SERVER, Roles, build, build_jobs
+from tests.support.wait import wait_until
 
 ALONE = Roles(watch=False, web=True, jobs=True)
 
@@ -27,6 +32,22 @@ def test_a_built_service_starts_and_stops_and_leaves_the_folder_free(tmp_path: P
         assert instance.limits() == ()
         instance.lifecycle.stop()
     DataLock(tmp_path).release()
+
+
+def test_a_start_and_a_stop_are_in_the_audit_log_with_what_commands_left(tmp_path: Path) -> None:
+    config = _config(tmp_path)
+    instance = build(config, ALONE)
+    record(config, EventAction.IMPORT, "a.pcap")
+    instance.lifecycle.start()
+    assert instance.url is not None
+    assert instance.url().startswith("http://127.0.0.1:")
+    assert not instance.url().endswith(":0")
+    wait_until("it is taken up", lambda: not list((tmp_path / "notes").iterdir()))
+    instance.lifecycle.stop()
+    with AuditLog(tmp_path / "audit", utc_now) as log:
+        actions = [item.event.action for item in log.page().records]
+    assert sorted(actions) == ["import", "service started", "service stopped"]
+    assert actions[0] == "service stopped"
 
 
 def test_a_second_service_on_the_folder_is_refused(tmp_path: Path) -> None:

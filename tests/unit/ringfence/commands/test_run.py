@@ -34,9 +34,17 @@ def test_parts_of_a_fleet_need_its_stores(tmp_path: Path, command: str, settings
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("command", ["worker", "beat"])
-def test_workers_need_a_broker(tmp_path: Path, command: str) -> None:
-    done = _run(tmp_path / "data", command)
+@pytest.mark.parametrize("command", ["worker", "up"])
+def test_what_works_through_a_broker_needs_the_stores_of_a_fleet(tmp_path: Path, command: str) -> None:
+    done = _run(tmp_path / "data", command, settings=("jobs.broker=redis://127.0.0.1:1/0",))
+    assert done.exit_code == 1
+    assert "store.flows and store.state are embedded" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(("command", "settings"), [("worker", ()), ("beat", ()), ("server", (FLOWS, STATE))])
+def test_a_fleets_jobs_need_a_broker(tmp_path: Path, command: str, settings: tuple[str, ...]) -> None:
+    done = _run(tmp_path / "data", command, settings=settings)
     assert (done.exit_code, done.stdout) == (1, "")
     assert "jobs.broker is in memory" in done.stderr
     assert not (tmp_path / "data").exists()

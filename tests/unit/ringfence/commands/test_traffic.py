@@ -6,7 +6,9 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
+from audit.log import AuditLog
 from ringfence.cli import main
+from ringfence.clock import utc_now
 from ringfence.service.lock import DataLock
 from tests.support.captures import connection, ethernet, pcap
 
@@ -24,6 +26,13 @@ def _capture(folder: Path, *, cut: int = 0) -> str:
 def test_what_was_read_is_counted(tmp_path: Path) -> None:
     done = _import(tmp_path, _capture(tmp_path))
     assert (done.exit_code, done.stdout) == (0, "a.pcap: 7 packets, 1 flows\n")
+
+
+def test_an_import_is_in_the_audit_log(tmp_path: Path) -> None:
+    _import(tmp_path, _capture(tmp_path))
+    with AuditLog(tmp_path / "data" / "audit", utc_now) as log:
+        event = log.page().records[0].event
+    assert (event.action, event.target, event.detail["flows"]) == ("import", "a.pcap", 1)
 
 
 def test_a_cut_file_says_so(tmp_path: Path) -> None:

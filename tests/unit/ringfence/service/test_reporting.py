@@ -8,8 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ringfence.errors import StoreUnavailable
 from ringfence.model.event import AuditEvent
-from ringfence.service.reporting import Reporting
+from ringfence.service.reporting import CLAIM, Reporting
 from ringfence.store.state import ReportRecord
 from tests.support.estate import NOW, Estate
 
@@ -71,6 +72,18 @@ def test_a_message_that_comes_twice_changes_nothing(tmp_path: Path) -> None:
         assert not made.folder.exists()
 
 
+def test_what_another_worker_has_in_hand_is_left_to_it_until_its_claim_ends(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        _order(estate)
+        assert estate.state.reports.claim("r1", now=NOW, until=NOW + CLAIM)
+        Made(estate, later=CLAIM - timedelta(seconds=1)).reporting.make_report("r1")
+        found = estate.state.reports.get("r1")
+        assert found is not None and found.state == "running"
+        Made(estate, later=CLAIM).reporting.make_report("r1")
+        found = estate.state.reports.get("r1")
+        assert found is not None and found.state == "done"
+
+
 def test_what_cannot_be_made_says_why(tmp_path: Path) -> None:
     with Estate(tmp_path) as estate:
         _order(estate, kind="horoscope")
@@ -95,3 +108,21 @@ def test_what_retention_deletes_stands_in_the_state_store_for_every_process(tmp_
         made.reporting.make_report("r2")
         report = json.loads(next((made.folder / "r2").glob("*.json")).read_text())["content"]
         assert any("deleted by retention" in note["text"] for note in report["notes"])
+
+
+class AwayFlows:
+    """A flow store that does not answer."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise StoreUnavailable("the flow store does not answer")
+
+
+def test_a_report_that_waits_for_a_store_may_be_taken_up_at_once(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        _order(estate)
+        away = Made(estate, flows=AwayFlows())
+        away.reporting.make_report("r1")
+        assert away.reporting.pending_reports() == ("r1",)
+        Made(estate).reporting.make_report("r1")
+        found = estate.state.reports.get("r1")
+        assert found is not None and found.state == "done"

@@ -20,3 +20,23 @@ def test_a_report_may_carry_read_only_mappings_and_an_error() -> None:
     assert found is not None
     assert (found.state, found.error, found.parameters) == ("failed", "disk full", {"window": "1d"})
     state.close()
+
+
+def test_a_claim_is_one_workers_until_it_ends_or_is_released() -> None:
+    state = open_state("sqlite://")
+    now, later = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 1, tzinfo=UTC)
+    report = ReportRecord(
+        id="r", kind="flow", title="t", created=now, author="a", parameters={}, digest="", files={}, state="running"
+    )
+    state.reports.save(report)
+    assert state.reports.claim("r", now=now, until=later)
+    state.reports.save(report)
+    assert not state.reports.claim("r", now=now, until=later), "saving leaves a claim as it is"
+    assert state.reports.claim("r", now=later, until=later)
+    state.reports.release("r")
+    assert state.reports.claim("r", now=now, until=later)
+    state.reports.release("r")
+    state.reports.save(replace(report, state="done"))
+    assert not state.reports.claim("r", now=later, until=later)
+    assert not state.reports.claim("unknown", now=now, until=later)
+    state.close()
