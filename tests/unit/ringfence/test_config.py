@@ -167,7 +167,7 @@ def test_two_engines_of_one_name_are_refused(text: str) -> None:
         ({}, "http://127.0.0.1:8844"),
         ({"web.address": "::1"}, "http://[::1]:8844"),
         ({"web.address": "::"}, "http://[::1]:8844"),
-        ({"web.address": "0.0.0.0"}, "http://127.0.0.1:8844"),
+        ({"web.address": "0.0.0.0"}, "http://127.0.0.1:8844"),  # noqa: S104
         ({"web.public_url": "https://ringfence.example/"}, "https://ringfence.example"),
     ],
 )
