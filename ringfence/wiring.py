@@ -150,7 +150,7 @@ def _connect(config: Config, roles: Roles, lock: DataLock, stores: Stores) -> In
 
 
 def build_jobs(config: Config) -> tuple[Celery, Callable[[], None]]:
-    """The Celery application of a worker or a beat process, and what closes its stores."""
+    """The Celery application of a worker, and what closes its stores."""
     state = open_state_store(config)
     flows = open_flow_store(config)
     reporting = Reporting(
