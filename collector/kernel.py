@@ -141,6 +141,7 @@ class Kernel:
                 with self._lock:
                     self._intake.gone.append(inode)
                 self.denied.forget(inode)
+                self._restore(inode)
                 self.namespaces.forget(inode)
         self.namespaces.expire()
 
@@ -175,6 +176,13 @@ class Kernel:
 
     def _end(self, inode: int) -> None:
         self._ending.setdefault(inode, time.monotonic())
+
+    def _restore(self, inode: int) -> None:
+        """It may live on without being watched: then it gets its own settings back."""
+        path = self.namespaces.path_of(inode)
+        if path is not None:
+            with contextlib.suppress(OSError, RingfenceError):
+                sysctl.restore({inode: path})
 
     def _dump(self, inode: int) -> None:
         started = time.time_ns()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from ringfence.clock import utc_now
 from ringfence.config import Config
 from ringfence.doctor import examine
 from ringfence.jobs import MEMORY, REPORT_JOB, EmbeddedJobs, create_celery
+from ringfence.lock import HostLock
 from ringfence.log import logger
 from ringfence.model.event import AuditEvent, EventAction
 from ringfence.service.accounting import Accounting
@@ -86,15 +88,23 @@ def build(config: Config, roles: Roles) -> Instance:
     """Open the stores and connect everything; nothing runs before `lifecycle.start()`.
 
     Raises:
-        RingfenceError: a store cannot be opened, the data folder is taken, a setting is impossible.
+        RingfenceError: a store cannot be opened, the data folder or the host is taken, a setting is impossible.
     """
     with ExitStack() as opened:
-        lock = DataLock(config.general.data_dir)
-        opened.callback(lock.release)
+        locks = opened.enter_context(_locked(config, roles))
         stores = _open_stores(config, opened)
-        instance = _connect(config, roles, lock, stores)
+        instance = _connect(config, roles, locks, stores)
         opened.pop_all()
     return instance
+
+
+def _locked(config: Config, roles: Roles) -> ExitStack:
+    """The data folder is ours, and the host, where we write rules."""
+    with ExitStack() as locks:
+        locks.callback(DataLock(config.general.data_dir).release)
+        if roles.watch and config.enforce.enabled and os.geteuid() == 0:
+            locks.callback(HostLock().release)
+        return locks.pop_all()
 
 
 def _open_stores(config: Config, opened: ExitStack) -> Stores:
@@ -108,7 +118,7 @@ def _open_stores(config: Config, opened: ExitStack) -> Stores:
     return Stores(state=state, flows=flows, audit=audit)
 
 
-def _connect(config: Config, roles: Roles, lock: DataLock, stores: Stores) -> Instance:
+def _connect(config: Config, roles: Roles, locks: ExitStack, stores: Stores) -> Instance:
     feed = Feed()
     policy = PolicyInForce(stores.state.policies)
     accounting = Accounting(stores.audit)
@@ -121,7 +131,7 @@ def _connect(config: Config, roles: Roles, lock: DataLock, stores: Stores) -> In
     )
     accounting_loop = Loop("accounting", partial(_account_all, accounting, notes_of(config), stores.audit), seconds=5.0)
     parts = [
-        Part(name="lock", stop=lock.release),
+        Part(name="locks", stop=locks.close),
         Part(name="stores", stop=stores.close),
         _told(accounting, config, roles),
         Part(name=accounting_loop.name, start=accounting_loop.start, stop=accounting_loop.stop),

@@ -9,12 +9,15 @@ import warnings
 import click
 from celery.platforms import SecurityWarning
 
+from collector import sysctl
 from enforcer.clean import clean_everywhere
+from enforcer.netns import everywhere
 from ringfence.clock import utc_now
 from ringfence.commands.settings import configured
 from ringfence.config import Config
 from ringfence.errors import ConfigError
 from ringfence.jobs import MEMORY, create_celery
+from ringfence.lock import HostLock
 from ringfence.store.state import State
 from ringfence.wiring import AGENT, SERVER, UP, Roles, build, build_jobs
 from web.bootstrap import create_bootstrap_link
@@ -85,12 +88,23 @@ def beat(ctx: click.Context) -> None:
 @click.command()
 @click.pass_context
 def clean(ctx: click.Context) -> None:
-    """Remove every rule and set of ours from every namespace of this host. Stop `ringfence up` first."""
+    """Remove our rules and sets from every namespace of this host, and put connection tracking's settings back.
+
+    Stop `ringfence up` first.
+    """
     config = configured(ctx)
     if os.geteuid() != 0:
         raise ConfigError("removing rules needs root")
-    cleaned = clean_everywhere(config.enforce)
-    click.echo(f"removed our rules from {cleaned} namespace{'s' if cleaned != 1 else ''}")
+    with HostLock():
+        cleaned = clean_everywhere(config.enforce)
+        living = {netns.inode: netns.path for netns in everywhere().values()}
+        restored = sysctl.restore(living)
+        sysctl.forget(living)
+    click.echo(f"removed our rules from {_namespaces(cleaned)}, put the settings back in {_namespaces(restored)}")
+
+
+def _namespaces(count: int) -> str:
+    return f"{count} namespace{'s' if count != 1 else ''}"
 
 
 def _run(config: Config, roles: Roles) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 
 from ringfence.errors import ConfigError, StoreLocked
+from ringfence.lock import Held, take
 
 
 class DataLock:
@@ -18,26 +18,19 @@ class DataLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        path = folder / "ringfence.lock"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = take(folder / "ringfence.lock")
         except OSError as error:
             raise ConfigError(
                 f"the data folder {folder} cannot be used: {error.strerror}",
                 hint="choose another with --set general.data_dir=FOLDER",
             ) from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            owner = os.read(self._fd, 32).decode(errors="replace").strip() or "unknown"
-            os.close(self._fd)
+        except Held as error:
             raise StoreLocked(
-                f"another Ringfence (process {owner}) uses the data folder {folder}",
+                f"another Ringfence (process {error.owner}) uses the data folder {folder}",
                 hint="stop it first, or choose another folder with --set general.data_dir=FOLDER",
             ) from error
-        os.ftruncate(self._fd, 0)
-        os.write(self._fd, str(os.getpid()).encode())
 
     def release(self) -> None:
-        os.close(self._fd)
+        os.close(self._descriptor)

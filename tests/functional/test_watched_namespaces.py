@@ -157,6 +157,17 @@ def test_sysctls_are_set_there_and_nowhere_else(fabric: Fabric, host: Namespace)
     assert (sysctl.read(str(host.path)), sysctl.read(None)) == (before, own)
 
 
+def test_the_former_sysctls_come_back(fabric: Fabric) -> None:
+    names = [f"net.netfilter.{name}" for name in sysctl.SETTINGS]
+    made = fabric.namespace("a")
+    before = made.run("sysctl", *names)
+    assert sysctl.prepare(str(made.path)).ready
+    assert made.run("sysctl", *names) != before
+    assert sysctl.restore({made.inode: str(made.path)}) == 1
+    assert made.run("sysctl", *names) == before
+    assert not (sysctl.MEMORY / str(made.inode)).exists()
+
+
 def test_two_hundred_namespaces_leave_nothing(fabric: Fabric, host: Namespace) -> None:
     namespaces = run_in(str(host.path), lambda: Namespaces(grace_seconds=0))
     listener = DeniedListener()
