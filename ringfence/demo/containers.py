@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import docker
@@ -19,23 +20,32 @@ FLAG = "/tmp/compromised"  # noqa: S108 -- inside the container
 SUBNETS = {FRONTEND: "fd5a:6f70:1::/64", BACKEND: "fd5a:6f70:2::/64"}
 
 
+@contextlib.contextmanager
+def _engine(url: str, *, timeout: int = 60) -> Iterator[docker.DockerClient]:
+    """A client of the engine at `url`; what it refuses is told in a sentence."""
+    client = docker.DockerClient(base_url=url, timeout=timeout)
+    try:
+        yield client
+    except DockerException as error:
+        reason = getattr(error, "explanation", None) or error
+        hint = "`ringfence demo down` cleans up once that is settled"
+        raise RingfenceError(f"the Docker engine refused: {reason}", hint=hint) from error
+    finally:
+        client.close()
+
+
 def place(url: str) -> None:
     """Start the shop on the engine at `url`.
 
     Raises:
         RingfenceError: the engine refused; what was made until then is still there (`remove` takes it away).
     """
-    client = docker.DockerClient(base_url=url, timeout=60)
-    try:
+    with _engine(url) as client:
         name = image.load(client, repository=IMAGE)
         for network in (FRONTEND, BACKEND):
             _network(client, network)
         for member in SHOP:
             _start(client, member, name)
-    except DockerException as error:
-        raise RingfenceError(f"the Docker engine refused: {error}", hint="`ringfence demo down` cleans up") from error
-    finally:
-        client.close()
 
 
 def _network(client: docker.DockerClient, network: str) -> None:
@@ -70,30 +80,26 @@ def _start(client: docker.DockerClient, member: Member, name: str) -> None:
 
 def compromise(url: str) -> None:
     """Make the one workload misbehave: from now on it scans the others."""
-    client = docker.DockerClient(base_url=url, timeout=30)
-    try:
-        container = client.containers.get(f"{PREFIX}{COMPROMISED}")
-        container.exec_run(["touch", FLAG])
-    finally:
-        client.close()
+    with _engine(url, timeout=30) as client:
+        client.containers.get(f"{PREFIX}{COMPROMISED}").exec_run(["touch", FLAG])
 
 
 def namespaces(url: str) -> list[Path]:
     """The network namespaces of the running containers that are not the demo's."""
-    client = docker.DockerClient(base_url=url, timeout=30)
-    try:
+    with _engine(url, timeout=30) as client:
         others = [item for item in client.containers.list(ignore_removed=True) if LABEL not in item.labels]
         return [Path(f"/proc/{item.attrs['State']['Pid']}/ns/net") for item in others]
-    finally:
-        client.close()
 
 
 def remove(url: str) -> int:
-    """Remove every container, network and image of the demo; returns how many things there were."""
-    client = docker.DockerClient(base_url=url, timeout=60)
+    """Remove every container, network and image of the demo; returns how many things there were.
+
+    Raises:
+        RingfenceError: the engine refused, as for a network that somebody else's container uses; the rest is still there.
+    """
     removed = 0
-    try:
-        chosen: dict[str, str | list[str] | bool] = {"label": f"{LABEL}=1"}
+    chosen: dict[str, str | list[str] | bool] = {"label": f"{LABEL}=1"}
+    with _engine(url) as client:
         for container in client.containers.list(all=True, filters=chosen, ignore_removed=True):
             with contextlib.suppress(NotFound):
                 container.remove(force=True, v=True)
@@ -106,6 +112,4 @@ def remove(url: str) -> int:
             with contextlib.suppress(NotFound):
                 client.images.remove(found.id or IMAGE, force=True)
                 removed += 1
-    finally:
-        client.close()
     return removed

@@ -13,12 +13,12 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from audit.log import AuditLog
 from ringfence.clock import Clock
-from ringfence.config import load
+from ringfence.config import PREFIX, load
 from ringfence.demo.engine import processes_of
 from ringfence.errors import RingfenceError
 from ringfence.model.event import AuditEvent, EventAction
@@ -81,8 +81,7 @@ def start(folder: Path, *, wait: Callable[[float], None] = time.sleep) -> str:
         (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    pid = os.posix_spawn(sys.executable, argv, environment, file_actions=actions, setsid=True)
+    pid = os.posix_spawn(sys.executable, argv, environment(os.environ), file_actions=actions, setsid=True)
     for _ in range(int(START_SECONDS / POLL_SECONDS)):
         if link := login_link(log.read_text(encoding="utf-8", errors="replace")):
             return link
@@ -91,6 +90,11 @@ def start(folder: Path, *, wait: Callable[[float], None] = time.sleep) -> str:
         wait(POLL_SECONDS)
     tail = log.read_text(encoding="utf-8", errors="replace")[-1500:]
     raise RingfenceError("ringfence up did not start", hint=tail)
+
+
+def environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """What the child gets of our environment: no setting, as that would win over the demo's file."""
+    return {name: value for name, value in ours.items() if not name.startswith(PREFIX)} | {"PYTHONUNBUFFERED": "1"}
 
 
 def login_link(log: str) -> str:

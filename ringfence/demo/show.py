@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from collector import sysctl
 from enforcer.clean import clean
 from enforcer.kernel import SystemKernel
-from enforcer.netns import Netns
+from enforcer.netns import Netns, everywhere
 from ringfence.clock import Clock, utc_now
 from ringfence.config import Enforce
 from ringfence.demo import containers, namespaces, netns, program
 from ringfence.demo.engine import Engine, answers
 from ringfence.demo.shop import POLICY
-from ringfence.errors import Conflict, NotPermitted
+from ringfence.errors import Conflict, NotPermitted, RingfenceError
+from ringfence.lock import OWN_NAMESPACE, HostLock
 
 FOLDER = Path("/var/lib/ringfence-demo")
 NAMESPACE = "rf-demo"
@@ -97,13 +99,14 @@ def up(
 
     Raises:
         NotPermitted: not root.
-        Conflict: the demo runs already.
+        Conflict: the demo runs already, or another Ringfence enforces on this host.
         RingfenceError: the engine or Ringfence did not start.
     """
     place = place or Place()
     _require_root()
     if program.running(place.folder):
         raise Conflict("the demo is up already", hint="`ringfence demo down` removes it")
+    HostLock().release()  # found out before anything is made, not by the `ringfence up` that comes last
     began = time.monotonic()
     down(place, say=lambda _: None)
     stage = place.stage or choose(place)
@@ -123,19 +126,24 @@ def up(
 
 
 def down(place: Place | None = None, *, say: Say) -> None:
-    """Remove processes, containers, networks, images, namespaces, rules and files; nothing there is no error.
+    """Remove processes, containers, networks, images, namespaces, rules, settings and files; nothing there is no error.
 
     Raises:
         NotPermitted: not root.
+        RingfenceError: the Docker engine is away or refused; the rest stays, for the next attempt.
     """
     place = place or Place()
     _require_root()
     stage_file = place.folder / STAGE
     stage = stage_file.read_text(encoding="ascii").strip() if stage_file.exists() else ""
     program.stop(place.folder)
-    if stage == Stage.EXISTING_ENGINE.name:
-        _clean_rules(place)
-    if answers(place.socket):
+    there, borrowed = answers(place.socket), stage == Stage.EXISTING_ENGINE.name
+    if borrowed and not there:
+        hint = "its containers would come back with it: start Docker, then `ringfence demo down` again"
+        raise RingfenceError(f"the shop is on the Docker engine at {place.socket}, which does not answer", hint=hint)
+    if stage:
+        _undo_rules_and_settings(containers.namespaces(place.socket) if borrowed else [], say)
+    if there:
         containers.remove(place.socket)
     place.engine.stop()
     netns.delete(place.namespace)
@@ -144,12 +152,19 @@ def down(place: Place | None = None, *, say: Say) -> None:
     say("The demo is gone.")
 
 
-def _clean_rules(place: Place) -> None:
-    """Ringfence has put its rules into the namespaces of the engine's other containers as well: take them out."""
-    own = Path("/proc/self/ns/net")
-    found = [own, *containers.namespaces(place.socket)] if answers(place.socket) else [own]
-    spaces = {path.stat().st_ino: str(path) for path in found if path.exists()}
-    clean(SystemKernel(Enforce()), [Netns(inode=inode, path=path) for inode, path in spaces.items()])
+def _undo_rules_and_settings(others: Iterable[Path], say: Say) -> None:
+    """Ringfence has been in the machine's own namespace and in those of the engine's other containers as well."""
+    found = (path for path in (OWN_NAMESPACE, *others) if path.exists())
+    spaces = {path.stat().st_ino: str(path) for path in found}
+    try:
+        lock = HostLock()
+    except Conflict as error:
+        say(f"Rules and settings outside the shop stay: {error}.")
+        return
+    with lock:
+        clean(SystemKernel(Enforce()), [Netns(inode=inode, path=path) for inode, path in spaces.items()])
+        sysctl.restore(spaces)
+        sysctl.forget({inode: item.path for inode, item in everywhere().items()})
 
 
 def _require_root() -> None:

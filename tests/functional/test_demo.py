@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -14,12 +16,14 @@ import docker
 import pytest
 
 from audit.log import verify
+from collector import sysctl
 from ringfence.config import load
 from ringfence.demo import containers, namespaces, netns, program, show
 from ringfence.demo.engine import processes_of
 from ringfence.demo.shop import SHOP
 from ringfence.demo.show import Place, Stage
-from ringfence.errors import Conflict
+from ringfence.errors import Conflict, RingfenceError
+from ringfence.lock import OWN_NAMESPACE, RUN, HostLock
 from ringfence.model.quarantine import QuarantineState
 from ringfence.store.open import open_state_store
 from ringfence.store.state import State
@@ -108,6 +112,47 @@ def test_the_engine_that_was_there_keeps_none_of_our_rules(lab_host: LabHost, fa
     assert [item.id for item in lab_host.client.containers.list(all=True)] == [mine.id]
 
 
+def test_while_its_engine_is_stopped_the_demo_is_not_called_gone(lab_host: LabHost, fabric: Fabric) -> None:
+    place = Place(folder=fabric.folder("demo"), namespace=unique_name("demo"), socket=lab_host.url)
+    show.build_shop(place, Stage.EXISTING_ENGINE)
+    away = replace(place, socket="unix:///run/no-such.sock")
+    said: list[str] = []
+    with pytest.raises(RingfenceError, match="does not answer") as caught:
+        show.down(away, say=said.append)
+    assert "start Docker" in caught.value.hint
+    assert (said, (place.folder / show.STAGE).exists()) == ([], True)
+    show.down(place, say=said.append)
+    assert (said, place.folder.exists()) == (["The demo is gone."], False)
+    assert lab_host.client.containers.list(all=True) == []
+
+
+def test_a_strangers_container_on_a_network_of_the_shop_is_named_and_nothing_is_forgotten(
+    lab_host: LabHost, fabric: Fabric
+) -> None:
+    place = Place(folder=fabric.folder("demo"), namespace=unique_name("demo"), socket=lab_host.url)
+    show.build_shop(place, Stage.EXISTING_ENGINE)
+    mine = lab_host.run("mine", network="shop-frontend")
+    with pytest.raises(RingfenceError, match="shop-frontend"):
+        show.down(place, say=lambda _: None)
+    assert (place.folder / show.STAGE).exists()
+    assert mine.exec("true") == ""
+    mine.remove()
+    show.down(place, say=lambda _: None)
+    assert not place.folder.exists()
+    assert {item.name for item in lab_host.client.networks.list()} == {"bridge", "host", "none"}
+
+
+def test_beside_another_ringfence_the_demo_is_refused_and_takes_nothing_from_it(place: Place) -> None:
+    with HostLock(), pytest.raises(Conflict, match="enforces on this host"):
+        show.up(place, say=lambda _: None)
+    assert list(place.folder.iterdir()) == []
+    said: list[str] = []
+    (place.folder / show.STAGE).write_text(Stage.OWN_ENGINE.name)
+    with HostLock():
+        show.down(place, say=said.append)
+    assert len(said) == 2 and "stay: another Ringfence" in said[0], said
+
+
 def test_without_docker_plain_namespaces_stand_in(place: Place) -> None:
     require("busybox")
     assert show.choose(place, find=lambda _: None) is Stage.NAMESPACES
@@ -136,13 +181,41 @@ def test_going_down_twice_is_no_error(place: Place) -> None:
     assert said == ["The demo is gone.", "The demo is gone."]
 
 
+def traces(place: Place) -> dict[str, object]:
+    """Everything the demo could leave on this machine."""
+
+    def printed(*argv: str) -> str:
+        text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+        return re.sub(r"\[\d+:\d+\]|^#.*$|packets \d+ bytes \d+", "", text, flags=re.MULTILINE)
+
+    rules = ("iptables-save",), ("ip6tables-save",), ("ipset", "list"), ("nft", "list", "ruleset")
+    return {
+        "rules": [printed(*argv) for argv in rules],
+        "sysctls": printed("sysctl", *(f"net.netfilter.{name}" for name in sysctl.SETTINGS)),
+        "namespaces": [
+            item.name
+            for item in netns.FOLDER.glob("*")
+            if item.name == place.namespace or item.name.startswith(namespaces.PREFIX)
+        ],
+        "processes": list(processes_of(place.folder)),
+        "folder": place.folder.exists() and list(place.folder.iterdir()),
+        "mounts": str(place.folder) in Path("/proc/self/mounts").read_text(encoding="utf-8"),
+        "lock and former settings": [
+            str(item) for item in RUN.rglob("*") if str(OWN_NAMESPACE.stat().st_ino) in item.name
+        ],
+    }
+
+
 @pytest.mark.parametrize("stage", [Stage.OWN_ENGINE, Stage.NAMESPACES], ids=["docker", "no docker"])
 def test_from_nothing_to_a_quarantine_and_back_to_nothing(place: Place, stage: Stage) -> None:
-    require("docker" if stage is Stage.OWN_ENGINE else "busybox", "iptables", "ipset")
+    require("docker" if stage is Stage.OWN_ENGINE else "busybox", "iptables", "ipset", "nft")
     said: list[str] = []
     place = replace(place, stage=stage, port=18844)
+    before = traces(place)
     link = show.up(place, say=said.append, wait=lambda _: time.sleep(6))
     assert any(link in line for line in said)
+    lit = next(line for line in said if "Ringfence watches it" in line)
+    sys.stdout.write(f"{stage.name}: {lit}\n")
     with urllib.request.urlopen(link, timeout=10) as answer:  # noqa: S310 -- the demo's own address
         assert answer.status == 200
     config = load(file=place.folder / program.CONFIG, environment={})
@@ -155,13 +228,9 @@ def test_from_nothing_to_a_quarantine_and_back_to_nothing(place: Place, stage: S
     assert verify(config.general.data_dir / "audit").ok
     with pytest.raises(Conflict):
         show.up(place, say=said.append)
+    assert traces(place)["sysctls"] != before["sysctls"]
     show.down(place, say=said.append)
-    assert (list(processes_of(place.folder)), place.folder.exists(), netns.exists(place.namespace)) == (
-        [],
-        False,
-        False,
-    )
-    assert list(netns.FOLDER.glob(f"{namespaces.PREFIX}*")) == []
+    assert traces(place) == {**before, "folder": False}
 
 
 def verified(state: State) -> set[str]:

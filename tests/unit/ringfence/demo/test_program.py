@@ -10,7 +10,7 @@ import pytest
 
 from audit.log import verify
 from ringfence.config import load
-from ringfence.demo.program import CONFIG, configuration, free_port, login_link, prepare, running
+from ringfence.demo.program import CONFIG, configuration, environment, free_port, login_link, prepare, running
 from ringfence.demo.shop import POLICY
 from ringfence.store.open import open_state_store
 
@@ -55,3 +55,8 @@ def test_a_taken_port_is_passed_over() -> None:
 
 def test_nothing_runs_on_a_configuration_that_nobody_uses(tmp_path: Path) -> None:
     assert running(tmp_path) == ()
+
+
+def test_settings_of_the_environment_do_not_reach_the_demo() -> None:
+    ours = {"PATH": "/bin", "RINGFENCE_WEB__PORT": "1", "RINGFENCE_GENERAL__DATA_DIR": "/var/lib/ringfence"}
+    assert environment(ours) == {"PATH": "/bin", "PYTHONUNBUFFERED": "1"}
