@@ -19,9 +19,15 @@ from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.docker]
 
+HTTP = 8080
+WITH_HTTP = POLICY.replace("ports: [5432]", f"ports: [5432, {HTTP}]")
+WGET = f"i=0; while [ $i -lt 100 ]; do wget -q -O /dev/null http://$0:{HTTP}/ || exit 1; i=$((i+1)); done"
+# Source ports below the range of which the kernel takes its own: no two connections are alike, whoever makes them.
+NC = "i=0; while [ $i -lt 100 ]; do echo $i | nc -w 5 -p $((20000+i)) $0 5432 || exit 1; i=$((i+1)); done"
+NC_UDP = "i=0; while [ $i -lt 100 ]; do echo $i | nc -u -w 1 -p $((21000+i)) $0 5353 & i=$((i+1)); done; wait"
 ALLOWED = {"tcp": "application/db/ingress/0", "udp": "application/db/ingress/1"}
 FIGURES = re.compile(r"\bsport=(\d+) dport=(\d+) packets=(\d+) bytes=(\d+)")
-Figures = dict[tuple[str, str, int], tuple[int, int, int, int]]
+Figures = dict[tuple[str, str, int, int], tuple[int, int, int, int]]
 
 
 def test_a_thousand_connections_are_a_thousand_flows_with_the_kernels_figures(
@@ -31,20 +37,24 @@ def test_a_thousand_connections_are_a_thousand_flows_with_the_kernels_figures(
     api = lab_host.run("api", network=net, labels={"role": "api"})
     db = lab_host.run("db", network=net, labels={"role": "db"})
     with RunningService(lab_host.namespace.path, tmp_path, endpoints=[f"h1={lab_host.url}"]) as service:
-        service.enforce(POLICY, api.id, db.id)
+        service.enforce(WITH_HTTP, api.id, db.id)
+        db.start_inside("httpd", "-f", "-p", str(HTTP), "-h", "/www")
         with (
             traffic.TcpEcho(db.netns_path, db.address(4), 5432),
             traffic.TcpEcho(db.netns_path, db.address(6), 5432),
             traffic.UdpEcho(db.netns_path, db.address(4), 5353),
         ):
-            traffic.tcp_connections(api.netns_path, db.address(4), 5432, 400, payload=b"x" * 7000)
-            traffic.tcp_connections(api.netns_path, db.address(6), 5432, 300)
-            traffic.udp_exchanges(api.netns_path, db.address(4), 5353, 300)
+            wait_until("httpd answers", lambda: traffic.probe_tcp(db.netns_path, db.address(4), HTTP) is traffic.Probe.OPEN)
+            traffic.tcp_connections(api.netns_path, db.address(4), 5432, 300, payload=b"x" * 7000)
+            traffic.tcp_connections(api.netns_path, db.address(6), 5432, 200)
+            traffic.udp_exchanges(api.netns_path, db.address(4), 5353, 200)
+            for script in (WGET, NC, NC_UDP):
+                api.exec("sh", "-c", script, db.address(4))
             kernel = kernel_figures(api)
         assert len(kernel) == 1000
         rows = wait_until(
             "every flow shows what the kernel counted",
-            lambda: _agreeing(service.flows("destination.port: (5432 or 5353)"), kernel),
+            lambda: _agreeing(service.flows(f"destination.port: (5432 or 5353 or {HTTP})"), kernel),
             seconds=40,
             every=1.0,
         )
@@ -57,7 +67,7 @@ def test_a_thousand_connections_are_a_thousand_flows_with_the_kernels_figures(
 
 
 def kernel_figures(container: Container) -> Figures:
-    """What conntrack counted in the container's namespace: (transport, family, source port) to packets and bytes."""
+    """What conntrack counted in the container's namespace: (transport, family, both ports) to packets and bytes."""
     found: Figures = {}
     for family in ("ipv4", "ipv6"):
         listed = subprocess.run(
@@ -65,16 +75,16 @@ def kernel_figures(container: Container) -> Figures:
         )
         for line in listed.stdout.splitlines():
             figures = FIGURES.findall(line)
-            if len(figures) == 2 and figures[0][1] in {"5432", "5353"}:
-                (port, _, packets, octets), (_, _, reply_packets, reply_octets) = figures
+            if len(figures) == 2 and figures[0][1] in {"5432", "5353", str(HTTP)}:
+                (source, target, packets, octets), (_, _, reply_packets, reply_octets) = figures
                 counted = (int(packets), int(octets), int(reply_packets), int(reply_octets))
-                found[line.split()[0], family, int(port)] = counted
+                found[line.split()[0], family, int(source), int(target)] = counted
     return found
 
 
 def _agreeing(rows: list[dict[str, Any]], kernel: Figures) -> list[dict[str, Any]] | None:
     shown = {
-        (row["transport"], f"ipv{row['ip_version']}", row["src_port"]): (
+        (row["transport"], f"ipv{row['ip_version']}", row["src_port"], row["dst_port"]): (
             row["src_packets"],
             row["src_bytes"],
             row["dst_packets"],

@@ -7,6 +7,7 @@ with RunningService(namespace.path, folder, endpoints=[f"h1={host.url}"]) as ser
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -93,6 +94,11 @@ class RunningService:
 
     def start(self, *, seconds: float = 60.0) -> None:
         """Start the process and wait until it says that it is ready."""
+        self.spawn()
+        wait_until(f"ready; its log: {self.output}", self._ready, seconds=seconds, every=0.2)
+
+    def spawn(self) -> None:
+        """Start the process and wait for nothing."""
         self._logged = len(self.log())
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
@@ -102,7 +108,6 @@ class RunningService:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        wait_until(f"ready; its log: {self.output}", self._ready, seconds=seconds, every=0.2)
 
     def _ready(self) -> bool:
         assert self.process is not None
@@ -121,7 +126,8 @@ class RunningService:
     def kill(self) -> None:
         """`kill -9` of the whole process tree."""
         assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
 
     def stop(self, *, seconds: float = 30.0) -> int:
