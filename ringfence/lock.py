@@ -13,7 +13,7 @@ RUN = Path("/run/ringfence")
 OWN_NAMESPACE = Path("/proc/self/ns/net")
 
 
-class Held(Exception):  # noqa: N818 -- the caller says what it means
+class Held(Exception):
     """Somebody has the lock; `owner` is the process."""
 
     def __init__(self, owner: str) -> None:

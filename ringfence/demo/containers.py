@@ -95,7 +95,7 @@ def remove(url: str) -> int:
     """Remove every container, network and image of the demo; returns how many things there were.
 
     Raises:
-        RingfenceError: the engine refused, as for a network that somebody else's container uses; the rest is still there.
+        RingfenceError: the engine refused, as for a network with a stranger's container; the rest is still there.
     """
     removed = 0
     chosen: dict[str, str | list[str] | bool] = {"label": f"{LABEL}=1"}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.collector import Round, figures_of
 from tests.support.require import require
 
 pytestmark = pytest.mark.root
@@ -31,3 +32,9 @@ def test_the_collector_reads_every_event_of_a_load() -> None:
     assert figures.keys() == {"cpu_over_conntrack", "loss", "conntrack_loss", "offered_per_s"}
     assert figures["loss"] == 0
     assert "50176 new, 50176 destroy of 50176; 0 unreadable" in lines[0]
+
+
+def test_a_round_that_lost_shows_in_the_figures() -> None:
+    rounds = [Round(events=100 - lost, lost=lost, cpu=1.0, offered_per_s=1.0) for lost in (0, 30, 0)]
+    figures = figures_of(rounds, rounds)
+    assert (figures["loss"], figures["conntrack_loss"]) == (0.1, 0.1)

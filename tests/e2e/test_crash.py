@@ -75,7 +75,7 @@ class Kills:
     def running(self) -> Iterator[None]:
         """Kill it while it runs, in every fifth round while it stops; each second start gets a kill as well."""
         for number in range(KILLS // 2):
-            time.sleep(self.rng.uniform(0.2, 2.5))
+            time.sleep(self.rng.uniform(0.2, 5.0))
             if number % 5 == 4:
                 self._terminate()
             began = self._kill()

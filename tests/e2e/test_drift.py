@@ -22,7 +22,9 @@ pytestmark = [pytest.mark.root, pytest.mark.docker]
 REPAIR_SECONDS = 5.0
 
 
-def test_wiped_rules_of_a_container_are_back_in_seconds_and_everybody_is_told(lab_host: LabHost, tmp_path: Path) -> None:
+def test_wiped_rules_of_a_container_are_back_in_seconds_and_everybody_is_told(
+    lab_host: LabHost, tmp_path: Path
+) -> None:
     net = lab_host.network("shop")
     api = lab_host.run("api", network=net, labels={"role": "api"})
     db = lab_host.run("db", network=net, labels={"role": "db"})

@@ -32,7 +32,7 @@ from web.bootstrap import create_api_token
 PORT = 8844
 
 
-class _NamespaceConnection(http.client.HTTPConnection):
+class NamespaceConnection(http.client.HTTPConnection):
     """HTTP over a socket that belongs to the namespace."""
 
     def __init__(self, netns: Path | None, address: str, port: int, timeout: float) -> None:
@@ -164,7 +164,7 @@ class RunningService:
         signed_in: bool = True,
     ) -> tuple[int, bytes]:
         """One request; status and body."""
-        connection = _NamespaceConnection(self.netns, self.address, self.port, timeout=30)
+        connection = NamespaceConnection(self.netns, self.address, self.port, timeout=30)
         sent = dict(headers or {})
         if signed_in:
             sent["Authorization"] = f"Bearer {self.token}"

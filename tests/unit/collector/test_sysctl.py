@@ -10,7 +10,6 @@ import pytest
 from collector import sysctl
 from collector.sysctl import SETTINGS, Readiness
 
-
 OWN = {Path("/proc/self/ns/net").stat().st_ino: "/proc/self/ns/net"}
 
 
@@ -29,7 +28,9 @@ def memory(tmp_path: Path) -> Path:
 
 
 def test_all_three_are_set_and_read_back(folder: Path, memory: Path) -> None:
-    assert sysctl.prepare(None, folder=folder, memory=memory) == Readiness(accounting=True, timestamps=True, events=True)
+    assert sysctl.prepare(None, folder=folder, memory=memory) == Readiness(
+        accounting=True, timestamps=True, events=True
+    )
     assert {name: (folder / name).read_text() for name in SETTINGS} == dict.fromkeys(SETTINGS, "1\n")
 
 

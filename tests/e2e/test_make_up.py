@@ -1,0 +1,164 @@
+"""Acceptance: from a fresh copy, one command reaches a login page, and the one-time link makes the first account."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+from tests.support.lab import LabHost
+from tests.support.repository import ROOT
+from tests.support.service import NamespaceConnection
+from tests.support.wait import wait_until
+
+pytestmark = [pytest.mark.root, pytest.mark.docker, pytest.mark.timeout(420)]
+
+PHRASE = "a long enough phrase"
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """What a clone has: the tracked files, as they are now."""
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    packed = subprocess.run(
+        ["tar", "-c", "--null", "-T", "-", "-f", "-"], cwd=ROOT, input=listed, capture_output=True, check=True
+    )
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=packed.stdout, check=True)
+    return folder
+
+
+def environment(**added: str) -> dict[str, str]:
+    """Ours without what belongs to the test run's own virtual environment."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("RINGFENCE_", "VIRTUAL_ENV", "PYTHON"))
+    }
+    return {**kept, "PIP_NO_COMPILE": "1", "PYTHONUNBUFFERED": "1", **added}
+
+
+class MakeUp:
+    """`make up` in a Docker host's namespace, with data of its own."""
+
+    def __init__(self, copy: Path, host: LabHost, data: Path) -> None:
+        self.netns, self._log = host.namespace.path, copy.parent / "make.log"
+        settings = {"RINGFENCE_GENERAL__DATA_DIR": str(data), "RINGFENCE_DOCKER__ENDPOINTS": f"h1={host.url}"}
+        with self._log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [
+                    "nsenter",
+                    f"--net={self.netns}",
+                    "--",
+                    "make",
+                    "--no-print-directory",
+                    "up",
+                    f"PYTHON={base_python()}",
+                ],
+                cwd=copy,
+                env=environment(**settings),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def link(self) -> str:
+        """The one-time link once it is printed."""
+        assert self.process.poll() is None, self.log()[-3000:]
+        found = re.search(r"first login.*?(http://\S+/login/\S+)\s", self.log())
+        return found[1] if found else ""
+
+    def request(
+        self, method: str, url: str, body: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, str], str]:
+        """Status, headers and text."""
+        parts = urlsplit(url)
+        connection = NamespaceConnection(self.netns, parts.hostname or "", parts.port or 0, timeout=20)
+        with contextlib.closing(connection):
+            connection.request(method, parts.path or "/", body=body, headers=dict(headers or {}))
+            answer = connection.getresponse()
+            return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read().decode()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+
+
+@contextlib.contextmanager
+def make_up(copy: Path, host: LabHost, data: Path) -> Iterator[MakeUp]:
+    running = MakeUp(copy, host, data)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            os.killpg(running.process.pid, 9)
+            running.process.wait(10)
+
+
+def base_python() -> str:
+    """The interpreter that our own virtual environment was made with."""
+    return str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
+
+
+def test_a_fresh_copy_comes_up_with_a_link_that_makes_the_first_account(
+    copy: Path, lab_host: LabHost, tmp_path: Path
+) -> None:
+    installed = subprocess.run(  # where there is a network; the recipe of `up` finds it done
+        ["make", "--no-print-directory", ".venv/.runtime", f"PYTHON={base_python()}"],
+        cwd=copy,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert installed.returncode == 0, installed.stdout + installed.stderr
+    with make_up(copy, lab_host, tmp_path / "data") as running:
+        link = wait_until("the link is printed", running.link, seconds=60, every=0.2)
+        address = link.partition("/login/")[0]
+        assert f"Ringfence is up at {address}" in running.log()
+        assert running.request("GET", f"{address}/login")[0] == 200
+        cookie = sign_in_with(running, link)
+        status, _, page = running.request("GET", f"{address}/", headers={"cookie": cookie})
+        assert (status, "Overview" in page) == (200, True)
+        assert running.request("GET", link)[0] == 404
+        running.stop()
+        assert "Traceback" not in running.log(), running.log()
+    assert left_running(copy) == []
+
+
+def sign_in_with(running: MakeUp, link: str) -> str:
+    """Open the link and choose a name and a password; the cookie of the session."""
+    status, headers, page = running.request("GET", link)
+    assert status == 200
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert token
+    cookie = headers["set-cookie"].partition(";")[0]
+    body = urlencode({"csrf_token": token[1], "name": "ada", "password": PHRASE, "again": PHRASE})
+    status, headers, page = running.request("POST", link, body, {**FORM, "cookie": cookie})
+    assert status == 303, page[:2000]
+    return headers["set-cookie"].partition(";")[0]
+
+
+def left_running(copy: Path) -> list[str]:
+    """Processes of the copy's virtual environment."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = entry.read_bytes()
+            if str(copy).encode() in words:
+                found.append(words.decode(errors="replace"))
+    return found
