@@ -5,7 +5,8 @@
 A generator opens and gives up TCP connections in a namespace without a way out, as fast as one process can; the kernel
 reports NEW and DESTROY of each. The listener of a round is either ours (in another namespace, all-nsid, decoding every
 event into `CONNTRACK` columns) or `conntrack -E -e NEW,DESTROY` inside the namespace, writing its lines into a file in
-memory; both have the same receive buffer. Rounds alternate; medians count, and losses over all rounds. The last line is one JSON object.
+memory; both have the same receive buffer. Rounds alternate; medians count, losses over all rounds. The last line is one
+JSON object.
 """
 
 from __future__ import annotations
@@ -248,7 +249,8 @@ def our_round(host: Namespace, load: Namespace, count: int) -> Round:
         cpu=figures["cpu"],
         offered_per_s=(figures["events"] + figures["lost"]) / generated["seconds"],
         note=f"{figures['new']} new, {figures['destroy']} destroy of {generated['sent']}; "
-        f"{figures['unreadable']} unreadable; {figures['others']} of others; {batch:.0f} a read; {share:.0%} in the kernel",
+        f"{figures['unreadable']} unreadable; {figures['others']} of others; "
+        f"{batch:.0f} a read; {share:.0%} in the kernel",
     )
 
 
@@ -326,7 +328,7 @@ def compare(rounds: int, count: int) -> dict[str, float]:
 
 
 def figures_of(ours: list[Round], theirs: list[Round]) -> dict[str, float]:
-    """Medians of what depends on the moment; losses over all rounds, as one that lost is not made good by two others."""
+    """Medians of what depends on the moment; losses over all rounds: one that lost is not made good by two others."""
     own, other = (statistics.median(item.cpu_per_event for item in group) for group in (ours, theirs))
     return {
         "cpu_over_conntrack": round(own / other, 3),

@@ -45,10 +45,10 @@ CONNECTIONS = 50
 
 
 @pytest.fixture
-def fleet(
-    lab_host: LabHost, tmp_path: Path, elasticsearch: Elasticsearch, postgres_url: str, redis_url: str
-) -> Iterator[RunningService]:
-    """`ringfence up` on a Docker host whose stores and broker are servers. Nothing but settings differs."""
+def stores(
+    lab_host: LabHost, elasticsearch: Elasticsearch, postgres_url: str, redis_url: str
+) -> Iterator[dict[str, str]]:
+    """Settings that name the servers, which are reached from inside the Docker host under the same addresses."""
     prefix = f"fleet{uuid.uuid4().hex[:8]}"
     settings = {
         "store.flows": elasticsearch.url,
@@ -57,16 +57,22 @@ def fleet(
         "store.state": postgres_url,
         "jobs.broker": redis_url,
     }
-    netns = lab_host.namespace.path
     ports = [elasticsearch.port, *(urlsplit(url).port or 0 for url in (postgres_url, redis_url))]
     try:
         with contextlib.ExitStack() as relays:
             for port in ports:
-                relays.enter_context(Relay(netns, port))
-            with RunningService(netns, tmp_path, endpoints=[f"h1={lab_host.url}"], settings=settings) as service:
-                yield service
+                relays.enter_context(Relay(lab_host.namespace.path, port))
+            yield settings
     finally:
         elasticsearch.clear(prefix)
+
+
+@pytest.fixture
+def fleet(lab_host: LabHost, tmp_path: Path, stores: dict[str, str]) -> Iterator[RunningService]:
+    """`ringfence up` on a Docker host whose stores and broker are servers. Nothing but settings differs."""
+    netns, endpoints = lab_host.namespace.path, [f"h1={lab_host.url}"]
+    with RunningService(netns, tmp_path, endpoints=endpoints, settings=stores) as service:
+        yield service
 
 
 class Beside:
@@ -130,6 +136,41 @@ def test_the_whole_story_runs_on_a_fleets_stores(
     _nothing_is_embedded(tmp_path / "data")
     status, found = elasticsearch.call("POST", f"/{fleet.settings['store.flows_prefix']}*/_refresh")
     assert status == 200 and found["_shards"]["failed"] == 0
+
+
+def test_the_whole_story_runs_on_an_agent_a_server_a_worker_and_a_beat(
+    lab_host: LabHost, tmp_path: Path, stores: dict[str, str]
+) -> None:
+    net = lab_host.network("shop")
+    api, db, bad = (
+        lab_host.run(name, network=net, labels={"role": role})
+        for name, role in (("api", "api"), ("db", "db"), ("coupon", "coupon"))
+    )
+    netns, endpoints = lab_host.namespace.path, [f"h1={lab_host.url}"]
+    folders = {name: tmp_path / name for name in ("server", "agent")}
+    for folder in folders.values():
+        folder.mkdir()
+    with (
+        RunningService(netns, folders["server"], settings=stores, command=("server",)) as server,
+        RunningService(netns, folders["agent"], endpoints=endpoints, settings=stores, command=("agent",)) as agent,
+        beside(server, "worker") as worker,
+        beside(server, "beat") as beat,
+    ):
+        wait_until("the agent is heard", lambda: server.api("GET", "/health")["hosts"], seconds=60, every=0.5)
+        server.enforce(POLICY, db.id, seconds=30)
+        _flows_are_seen(server, api, db)
+        quarantine = _scanner_is_isolated(server, bad, db)
+        report = _order_report(server)
+        wait_until("the worker made the report", lambda: _made(server, report), seconds=60, every=0.5)
+        _report_tells_the_story(server, report)
+        assert server.api("POST", f"/quarantines/{quarantine['id']}/release", {"reason": "cleaned"})
+        wait_until("it is released", lambda: _quarantine(server, "released"), seconds=20)
+        assert [item.process.poll() for item in (server, agent, worker, beat) if item.process] == [None] * 4
+        for process in (server, agent):
+            assert process.run("audit", "verify").returncode == 0
+        assert (beat.stop(), worker.stop(), agent.stop(), server.stop()) == (0, 0, 0, 0)
+    for log in (server.log(), agent.log(), worker.log(), beat.log()):
+        assert "Traceback" not in log, log[-3000:]
 
 
 def test_beat_sends_again_what_a_broker_lost(fleet: RunningService, redis_url: str) -> None:

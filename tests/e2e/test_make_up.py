@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -35,6 +38,40 @@ def copy(tmp_path: Path) -> Path:
     )
     subprocess.run(["tar", "-x", "-C", str(folder)], input=packed.stdout, check=True)
     return folder
+
+
+def link_packages(folder: Path) -> None:
+    """Put the pinned distributions of the test run's environment into the copy's: the recipe finds them unpacked.
+
+    `make test` has installed them under the same pins and hashes; whatever is missing the recipe installs itself.
+    """
+    library = Path(sysconfig.get_path("purelib"))
+    target = folder / ".venv" / library.relative_to(sys.prefix)
+    for name in re.findall(
+        r"^([a-z0-9_.-]+)==", (folder / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE
+    ):
+        for file in metadata.distribution(name).files or ():
+            source = Path(str(file.locate()))
+            if source.is_relative_to(library) and ".." not in file.parts and source.exists():
+                place = target / file
+                place.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    place.hardlink_to(source)
+                except OSError:  # another file system
+                    shutil.copy2(source, place)
+
+
+def make(folder: Path, target: str) -> None:
+    done = subprocess.run(
+        ["make", "--no-print-directory", target, f"PYTHON={base_python()}"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def environment(**added: str) -> dict[str, str]:
@@ -116,16 +153,9 @@ def base_python() -> str:
 def test_a_fresh_copy_comes_up_with_a_link_that_makes_the_first_account(
     copy: Path, lab_host: LabHost, tmp_path: Path
 ) -> None:
-    installed = subprocess.run(  # where there is a network; the recipe of `up` finds it done
-        ["make", "--no-print-directory", ".venv/.runtime", f"PYTHON={base_python()}"],
-        cwd=copy,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert installed.returncode == 0, installed.stdout + installed.stderr
+    make(copy, ".venv/bin/python")
+    link_packages(copy)
+    make(copy, ".venv/.runtime")  # where there is a network; `up` finds it done
     with make_up(copy, lab_host, tmp_path / "data") as running:
         link = wait_until("the link is printed", running.link, seconds=60, every=0.2)
         address = link.partition("/login/")[0]
