@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,8 +69,8 @@ def restore(namespaces: Mapping[int, str], *, folder: Path = FOLDER, memory: Pat
     return restored
 
 
-def forget(living: Mapping[int, str], *, memory: Path = MEMORY) -> None:
-    """Drop what is remembered of namespaces that have ended."""
+def forget(living: Container[int], *, memory: Path = MEMORY) -> None:
+    """Drop what is remembered of namespaces (inodes) that have ended, whose numbers others may get."""
     for file in memory.glob("[0-9]*"):
         if int(file.name) not in living:
             file.unlink(missing_ok=True)

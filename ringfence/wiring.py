@@ -17,6 +17,8 @@ from kombu.exceptions import OperationalError
 
 from audit.log import AuditLog
 from audit.reader import AuditReader
+from collector import sysctl
+from enforcer.netns import everywhere
 from ringfence import __version__
 from ringfence.clock import utc_now
 from ringfence.config import Config
@@ -104,6 +106,7 @@ def _locked(config: Config, roles: Roles) -> ExitStack:
         locks.callback(DataLock(config.general.data_dir).release)
         if roles.watch and config.enforce.enabled and os.geteuid() == 0:
             locks.callback(HostLock().release)
+            sysctl.forget(everywhere())
         return locks.pop_all()
 
 

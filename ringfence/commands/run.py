@@ -97,8 +97,8 @@ def clean(ctx: click.Context) -> None:
         raise ConfigError("removing rules needs root")
     with HostLock():
         cleaned = clean_everywhere(config.enforce)
-        living = {netns.inode: netns.path for netns in everywhere().values()}
-        restored = sysctl.restore(living)
+        living = everywhere()
+        restored = sysctl.restore({inode: netns.path for inode, netns in living.items()})
         sysctl.forget(living)
     click.echo(f"removed our rules from {_namespaces(cleaned)}, put the settings back in {_namespaces(restored)}")
 

@@ -164,7 +164,7 @@ def _undo_rules_and_settings(others: Iterable[Path], say: Say) -> None:
     with lock:
         clean(SystemKernel(Enforce()), [Netns(inode=inode, path=path) for inode, path in spaces.items()])
         sysctl.restore(spaces)
-        sysctl.forget({inode: item.path for inode, item in everywhere().items()})
+        sysctl.forget(everywhere())
 
 
 def _require_root() -> None:

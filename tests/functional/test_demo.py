@@ -95,20 +95,27 @@ def test_the_shop_on_an_engine_that_was_there_leaves_the_engine_as_it_was(lab_ho
     assert containers.remove(place.socket) == 0
 
 
-def test_the_engine_that_was_there_keeps_none_of_our_rules(lab_host: LabHost, fabric: Fabric) -> None:
+def test_the_engine_that_was_there_keeps_none_of_our_rules_and_settings(lab_host: LabHost, fabric: Fabric) -> None:
     mine = lab_host.run("mine", network=lab_host.network("mynet"))
+
+    def settings() -> str:
+        names = [f"net.netfilter.{name}" for name in sysctl.SETTINGS]
+        return subprocess.run(mine.nsenter("sysctl", *names), capture_output=True, text=True, check=True).stdout
 
     def rules() -> str:
         read = (mine.nsenter("iptables-save"), mine.nsenter("ip6tables-save"), mine.nsenter("ipset", "list"))
         return "".join(subprocess.run(argv, capture_output=True, text=True, check=True).stdout for argv in read)
 
     place = Place(folder=fabric.folder("demo"), namespace=unique_name("demo"), socket=lab_host.url, port=18845)
+    before = settings()
     try:
         show.up(place, say=lambda _: None, wait=lambda _: None)
         wait_until("our rules are in it", lambda: "ringfence" in rules().lower(), seconds=30)
+        assert settings() != before
     finally:
         show.down(place, say=lambda _: None)
     assert "ringfence" not in rules().lower()
+    assert settings() == before
     assert [item.id for item in lab_host.client.containers.list(all=True)] == [mine.id]
 
 

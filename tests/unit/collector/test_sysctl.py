@@ -100,7 +100,7 @@ def test_only_what_has_ended_is_forgotten(memory: Path) -> None:
     memory.mkdir()
     for name in ("11", "12"):
         (memory / name).write_text("{}")
-    sysctl.forget({12: "/x"}, memory=memory)
+    sysctl.forget({12}, memory=memory)
     assert [item.name for item in memory.iterdir()] == ["12"]
-    sysctl.forget({}, memory=memory)
+    sysctl.forget((), memory=memory)
     assert not memory.exists()
