@@ -36,6 +36,8 @@ from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.root
 
+NEWCOMER_SECONDS = 60
+
 
 @pytest.fixture
 def place(fabric: Fabric) -> Iterator[Place]:
@@ -221,8 +223,9 @@ def test_from_nothing_to_a_quarantine_and_back_to_nothing(place: Place, stage: S
     before = traces(place)
     link = show.up(place, say=said.append, wait=lambda _: time.sleep(6))
     assert any(link in line for line in said)
-    lit = next(line for line in said if "Ringfence watches it" in line)
-    sys.stdout.write(f"{stage.name}: {lit}\n")
+    seconds = next(int(found[1]) for line in said if (found := re.search(r"Ringfence watches it \((\d+) s\)", line)))
+    sys.stdout.write(f"{stage.value}: the dashboard stands after {seconds} s\n")
+    assert seconds < NEWCOMER_SECONDS
     with urllib.request.urlopen(link, timeout=10) as answer:  # noqa: S310 -- the demo's own address
         assert answer.status == 200
     config = load(file=place.folder / program.CONFIG, environment={})
