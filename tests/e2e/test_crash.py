@@ -33,22 +33,28 @@ SLACK = timedelta(seconds=2)
 
 
 class Connections(Background):
-    """One connection after another, thirty a second; remembers each source port with when it was open."""
+    """One connection after another, thirty a second; remembers each source port with when it was open.
+
+    No port is used twice, so that a port that is counted twice is a connection that is counted twice. They are below
+    the range from which the kernel takes its own.
+    """
 
     def __init__(self, netns: Path, address: str) -> None:
         super().__init__()
+        self._ports = iter(range(10000, 32768))
         self._netns, self._address = netns, address
         self.made: dict[int, tuple[datetime, datetime]] = {}
 
     def _work(self) -> None:
         while not self._ending.is_set():
             with open_socket(self._netns, self._address, socket.SOCK_STREAM) as client:
+                port = next(self._ports)
+                client.bind(("", port))
                 began = datetime.now(UTC)
                 client.settimeout(5)
                 client.connect((self._address, PORT))
                 client.sendall(b"ping")
                 client.recv(16)
-                port = client.getsockname()[1]
             self.made[port] = (began, datetime.now(UTC))
             self._ending.wait(0.03)
 

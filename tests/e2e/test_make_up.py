@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from tests.support.lab import LabHost
-from tests.support.repository import ROOT
+from tests.support.repository import ROOT, files
 from tests.support.service import NamespaceConnection
 from tests.support.wait import wait_until
 
@@ -29,14 +29,11 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """What a clone has: the tracked files, as they are now."""
+    """What a clone has: the project's files, as they are now."""
     folder = tmp_path / "copy"
-    folder.mkdir()
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
-    packed = subprocess.run(
-        ["tar", "-c", "--null", "-T", "-", "-f", "-"], cwd=ROOT, input=listed, capture_output=True, check=True
-    )
-    subprocess.run(["tar", "-x", "-C", str(folder)], input=packed.stdout, check=True)
+    for name in files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
     return folder
 
 
