@@ -30,6 +30,8 @@ START_SECONDS = 5.0
 """Within this time a start opens its stores, resumes, dumps the tables and is ready."""
 PORT = 5432
 SLACK = timedelta(seconds=2)
+IN_HAND = timedelta(seconds=5)
+"""What was seen so shortly before a kill may have been in memory only."""
 
 
 class Connections(Background):
@@ -123,7 +125,7 @@ def test_twenty_kills_lose_nothing_silently(lab_host: LabHost, tmp_path: Path) -
             for _ in kills.running():
                 assert rules_of(db) == rules
                 assert traffic.probe_tcp(api.netns_path, db.address(4), 80, timeout=0.2) is traffic.Probe.TIMEOUT
-            time.sleep(3)
+            time.sleep(8)
         made = dict(connections.made)
         wait_until("every connection has ended", lambda: _ended(service), seconds=60, every=1.0)
         rows = service.flows(f"destination.port: {PORT}")
@@ -137,7 +139,7 @@ def test_twenty_kills_lose_nothing_silently(lab_host: LabHost, tmp_path: Path) -
     missing = {port: times for port, times in made.items() if port not in counted}
     # What is counted although it fell into the time away is a gift; what was made beside it must be there.
     beside = [port for port, times in made.items() if not _overlaps(times, kills.away)]
-    assert len(beside) > 100
+    assert len(beside) > 50
     assert [port for port in beside if port in missing] == []
     assert [times for times in missing.values() if not _in_a_gap(times, gaps)] == []
 
@@ -147,7 +149,7 @@ def _ended(service: RunningService) -> bool:
 
 
 def _overlaps(times: tuple[datetime, datetime], away: list[tuple[datetime, datetime]]) -> bool:
-    return any(began - SLACK <= times[1] and times[0] <= ended for began, ended in away)
+    return any(began - IN_HAND <= times[1] and times[0] <= ended for began, ended in away)
 
 
 def _in_a_gap(times: tuple[datetime, datetime], gaps: list[dict[str, Any]]) -> bool:
