@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ ENGINE_PATIENCE = 60.0
 """Seconds that open flows of before wait for an engine that does not answer, before they count as lost."""
 TICKS_HELD = 3
 """What was read is in the spool this many ticks later: two for what waits for its namespace, one for its flow."""
+UNREAD = timedelta(seconds=1)
+"""What is younger may still have waited in a socket, or with its reader, when a tick took what had been read."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -292,7 +294,7 @@ class Collector:
         kernel, aggregator = self._kernel, self._aggregator
         table = FLOW_SCHEMA.empty_table()
         if kernel is not None and aggregator is not None:
-            self._taken.append(self._clock())
+            self._taken.append(self._clock() - UNREAD)
             intake = kernel.take()
             try:
                 table = self._aggregate(aggregator, intake, hold=hold)
