@@ -13,7 +13,7 @@ from ringfence.errors import EnforcementFailed
 
 
 def clean(kernel: Kernel, namespaces: Iterable[Netns]) -> int:
-    """Remove our chains, jumps and sets; returns from how many namespaces something was removed.
+    """Remove our chains, jumps, sets and filters; returns from how many namespaces something was removed.
 
     Raises:
         EnforcementFailed: some could not be cleaned, after all others were; the message names them.
@@ -33,9 +33,10 @@ def clean(kernel: Kernel, namespaces: Iterable[Netns]) -> int:
 
 
 def _clean_one(kernel: Kernel, netns: Netns) -> bool:
+    opened = bool(kernel.seal(netns, None).changed)
     observed = kernel.read(netns)
     if observed.empty:
-        return False
+        return opened
     kernel.write(netns, plan_change(Plan(), observed, {}))
     if not kernel.read(netns).empty:
         raise EnforcementFailed("something of ours is still there, or was put back: is `ringfence up` running?")

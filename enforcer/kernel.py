@@ -8,6 +8,7 @@ from typing import Protocol
 
 from enforcer.change import Change
 from enforcer.connections import Cut, cut_connections
+from enforcer.frames import Seal
 from enforcer.iptables import Commands, Runner, choose_commands, run
 from enforcer.names import Family
 from enforcer.netns import Netns, run_in
@@ -15,6 +16,7 @@ from enforcer.observed import Observed, ObservedRule, parse_sets, parse_tables
 from enforcer.probe import ProbeResult, probe_from
 from enforcer.scope import Scope
 from enforcer.watch import NetlinkWatch
+from enforcer.wire import Sealed, seal_wires
 from ringfence.config import Enforce
 from ringfence.errors import EnforcementFailed
 
@@ -37,8 +39,8 @@ class Watching(Protocol):
         """Let go of every namespace."""
 
 
-class Kernel(Protocol):
-    """One namespace at a time; every method raises `EnforcementFailed` and then has changed nothing."""
+class Rules(Protocol):
+    """The rules of one namespace at a time; every method raises `EnforcementFailed` and then has changed nothing."""
 
     def read(self, netns: Netns) -> Observed:
         """What of ours is there, with counters."""
@@ -46,18 +48,29 @@ class Kernel(Protocol):
     def write(self, netns: Netns, change: Change) -> None:
         """Make the change: per family either all of it or nothing; when one family fails, both are as before."""
 
+    def watch(self) -> Watching:
+        """A new watch; its owner closes it."""
+
+
+class Isolation(Protocol):
+    """What a quarantine needs besides rules; every method raises `EnforcementFailed`."""
+
+    def seal(self, netns: Netns, seal: Seal | None) -> Sealed:
+        """Close the namespace's interfaces at their outer ends against packet sockets; None opens them again."""
+
     def cut(self, netns: Netns, scope: Scope | None) -> Cut:
         """Forget the tracked connections and destroy the sockets that leave the namespace; `scope`: only those."""
 
     def probe(self, netns: Netns, scope: Scope | None) -> ProbeResult:
         """Try to reach the namespace's own neighbours from inside it, or from inside the cgroup of `scope`."""
 
-    def watch(self) -> Watching:
-        """A new watch; its owner closes it."""
+
+class Kernel(Rules, Isolation, Protocol):
+    """The kernel of one host."""
 
 
 class SystemKernel:
-    """iptables, ip6tables, ipset, conntrack and ss, run inside the namespace by nsenter."""
+    """iptables, ip6tables, ipset, conntrack, ss, ip and tc, run inside the namespace by nsenter."""
 
     def __init__(self, settings: Enforce, *, runner: Runner = run) -> None:
         """Nothing is run before the first call."""
@@ -103,6 +116,9 @@ class SystemKernel:
                 raise
         if change.sets_after:
             self._run(["ipset", "restore"], netns=netns, text=change.sets_after)
+
+    def seal(self, netns: Netns, seal: Seal | None) -> Sealed:
+        return seal_wires(netns, self._run, seal)
 
     def cut(self, netns: Netns, scope: Scope | None) -> Cut:
         return cut_connections(netns, self._run, scope)

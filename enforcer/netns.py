@@ -32,13 +32,23 @@ class NamespaceGone(EnforcementFailed):
 
 
 def everywhere(proc: Path = Path("/proc"), named: Path = Path("/run/netns")) -> dict[int, Netns]:
-    """Every namespace that a process or a name keeps reachable, by inode."""
+    """Every namespace that a process, a name or a mount keeps reachable, by inode."""
     found: dict[int, Netns] = {}
-    for path in (*proc.glob("[0-9]*/ns/net"), *named.glob("*")):
+    for path in (*proc.glob("[0-9]*/ns/net"), *named.glob("*"), *_mounted(proc)):
         with suppress(OSError):
             inode = path.stat().st_ino
             found.setdefault(inode, Netns(inode=inode, path=str(path)))
     return found
+
+
+def _mounted(proc: Path) -> Iterator[Path]:
+    """Namespaces without a process that an engine keeps by a mount: the inside of an overlay network is one."""
+    for owner in ("self", "1"):
+        with suppress(OSError):
+            for line in (proc / owner / "mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+                root, point = line.split(" ", 5)[3:5]
+                if root.startswith("net:["):
+                    yield proc / owner / "root" / point.lstrip("/")
 
 
 def find(netns: Netns) -> Netns:

@@ -12,6 +12,7 @@ from enforcer.netns import Netns
 from enforcer.observed import Observed
 from enforcer.pace import Pace
 from enforcer.plan import Plan
+from enforcer.wire import Sealed
 from ringfence.errors import EnforcementFailed
 
 ATTEMPTS = 3
@@ -19,6 +20,8 @@ ATTEMPTS = 3
 
 VERIFY_SECONDS = 30.0
 """However quiet it is, a namespace is read whole this often."""
+SEALED_SECONDS = 2.0
+"""The same while its interfaces are sealed: nothing tells of changes at their outer ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,8 @@ class Settled:
     seconds: float
     """How long reading, writing and reading back took."""
     drift: tuple[str, ...] = ()
+    sealed: Sealed | None = None
+    """How the outer ends of its interfaces are, when the plan seals them."""
 
 
 class Place:
@@ -60,7 +65,7 @@ class Place:
             self._suspected is not None
             or self.pace.failing
             or plan != self.held
-            or now - self.settled_at >= VERIFY_SECONDS
+            or now - self.settled_at >= (VERIFY_SECONDS if plan.seal is None else SEALED_SECONDS)
         )
 
     def seen(self, now: float) -> float:
@@ -85,9 +90,12 @@ class Place:
                 observed = self._kernel.read(self.netns)
                 change = plan_change(plan, observed, self._written)
                 if change.empty:
+                    sealed = self._seal(plan)
+                    if sealed is not None and plan == self.held:
+                        drift += sealed.changed
                     self._written, self.held = texts_of(observed), plan
                     seconds = time.monotonic() - start
-                    return Settled(observed=observed, wrote=attempt > 0, seconds=seconds, drift=drift)
+                    return Settled(observed=observed, wrote=attempt > 0, seconds=seconds, drift=drift, sealed=sealed)
                 if attempt == 0 and plan == self.held:
                     drift = change.differences
                 last = change.differences
@@ -95,6 +103,17 @@ class Place:
                     self._kernel.write(self.netns, change)
                     self._forget(plan, observed)
             raise EnforcementFailed(f"the rules do not stay as written: {'; '.join(last[:5])}")
+
+    def _seal(self, plan: Plan) -> Sealed | None:
+        """What is at the outer ends is looked at only when it matters: wanted, left from before, or not known yet."""
+        if plan.seal is None:
+            if not self.host and (self.held is None or self.held.seal is not None):
+                self._kernel.seal(self.netns, None)
+            return None
+        try:
+            return self._kernel.seal(self.netns, plan.seal)
+        except EnforcementFailed as error:
+            return Sealed(problem=str(error))
 
     def _forget(self, plan: Plan, observed: Observed) -> None:
         """Chains that were just written have a text of their own again; what was right keeps its remembered text."""

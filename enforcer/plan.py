@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
+from enforcer.frames import Seal, seal_of
 from enforcer.names import (
     FORWARD,
     IN,
@@ -58,6 +59,8 @@ class Plan:
 
     tables: Mapping[Family, Table] = field(default_factory=lambda: {family: Table() for family in Family})
     sets: Mapping[str, KernelSet] = field(default_factory=dict)
+    seal: Seal | None = None
+    """What its interfaces let pass at their outer ends; None: everything."""
 
     @property
     def empty(self) -> bool:
@@ -97,7 +100,8 @@ def namespace_plan(ruleset: Ruleset | None, quarantine: Quarantine | None, mask:
             OUT: tuple(_namespace_lines(ruleset, Direction.EGRESS, family, style)),
         }
         tables[family] = Table(chains=chains, jumps={"INPUT": IN, "OUTPUT": OUT, "FORWARD": FORWARD})
-    return Plan(tables=tables, sets=sets)
+    seal = seal_of(quarantine.access) if quarantine is not None else None
+    return Plan(tables=tables, sets=sets, seal=seal)
 
 
 def _namespace_lines(ruleset: Ruleset | None, direction: Direction, family: Family, style: Style) -> Iterator[Tokens]:

@@ -8,6 +8,7 @@ from enforcer.connections import Cut
 from enforcer.names import IN, OUT, Family
 from enforcer.observed import Observed
 from enforcer.probe import ProbeResult
+from enforcer.wire import Sealed
 from ringfence.model.quarantine import Check
 from ringfence.model.ruleset import QUARANTINE_RULE, parse_log_prefix
 
@@ -47,6 +48,14 @@ def backend_check(observed: Observed) -> Check:
 def enforcement_checks(observed: Observed) -> tuple[Check, ...]:
     """The proof of a ruleset in force."""
     return rules_check(observed), position_check(observed), backend_check(observed)
+
+
+def seal_check(sealed: Sealed) -> Check:
+    """Nobody inside can pass the rules with a packet socket."""
+    detail = (
+        f"{sealed.problem}; {sealed.detail}" if sealed.problem and sealed.detail else sealed.problem or sealed.detail
+    )
+    return Check(name="packet sockets", passed=not sealed.problem, detail=detail)
 
 
 def cut_check(cut: Cut) -> Check:

@@ -18,7 +18,7 @@ from enforcer.netns import NamespaceGone, find
 from enforcer.owners import Occupied
 from enforcer.place import Place, Settled
 from enforcer.plan import Plan
-from enforcer.proof import enforcement_checks
+from enforcer.proof import enforcement_checks, seal_check
 from enforcer.scope import Scope, cgroup_folder
 from enforcer.slots import cgroup_path, slot_names
 from enforcer.status import Statuses
@@ -233,7 +233,7 @@ class Enforcer:
             netns=occupied.netns,
             scope=self._scope(workload) if occupied.host else None,
             clock=self._clock,
-            extra=_containment_checks(workload),
+            extra=(*_containment_checks(workload), *([seal_check(settled.sealed)] if settled.sealed else [])),
         )
         self._desired.settled(done)
         with self._lock:

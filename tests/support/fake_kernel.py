@@ -16,11 +16,13 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from enforcer.change import Change
 from enforcer.connections import Cut
+from enforcer.frames import Seal
 from enforcer.names import CHAIN_PREFIX, Family, Network
 from enforcer.netns import NamespaceGone, Netns
 from enforcer.observed import BUILTIN, Observed, ObservedRule, parse_sets
 from enforcer.probe import ProbeResult
 from enforcer.scope import Scope
+from enforcer.wire import Sealed
 from ringfence.errors import EnforcementFailed
 
 Address = IPv4Address | IPv6Address
@@ -71,6 +73,8 @@ class FakeNamespace:
     connections: int = 0
     ipv6_active: bool = True
     leaks: tuple[str, ...] = ()
+    seal: Seal | None = None
+    unsealable: str = ""
 
     def save_sets(self) -> str:
         lines = []
@@ -126,6 +130,12 @@ class FakeKernel:
                 namespace.tables[family] = restored(namespace, family, change.undo[family])
             raise
         self._restore_sets(namespace, change.sets_after)
+
+    def seal(self, netns: Netns, seal: Seal | None) -> Sealed:
+        namespace = self._namespace(netns)
+        changed = () if namespace.seal == seal else ("the filters of veth0",)
+        namespace.seal = seal
+        return Sealed(detail="closed", problem=namespace.unsealable, changed=changed)
 
     def cut(self, netns: Netns, scope: Scope | None) -> Cut:
         namespace = self._namespace(netns)

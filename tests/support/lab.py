@@ -100,6 +100,7 @@ class LabHost:
         networks: tuple[str, ...] = (),
         publish: Mapping[int, int] | None = None,
         capabilities: tuple[str, ...] = (),
+        dropped: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
     ) -> Container:
         """Start a container. `network` is a network's name, `host`, `none` or `container:<name or id>`;
@@ -115,6 +116,7 @@ class LabHost:
             network_mode=network if network in {"host", "none"} or ":" in network else None,
             ports=ports or None,
             cap_add=list(capabilities),
+            cap_drop=list(dropped),
             environment=dict(environment or {}),
             stop_signal="SIGKILL",
         )
