@@ -25,12 +25,15 @@ class Desired:
         self._rulesets: Mapping[str, Ruleset] = {}
         self._quarantines: dict[str, Quarantine] = {}
         self._slots: dict[int, str] = {}
+        self._last: dict[str, Ruleset] = {}
+        """The rulesets that a plan could express, by workload: a quarantine falls back on them."""
 
     def replace(self, workloads: Sequence[Workload], rulesets: Mapping[str, Ruleset]) -> None:
         """Everything that runs, and the ruleset of each by workload id."""
         with self._lock:
             self._workloads = {item.id: item for item in workloads if item.running}
             self._rulesets = dict(rulesets)
+            self._last = {key: item for key, item in self._last.items() if key in self._workloads}
 
     def add(self, workload: Workload) -> None:
         """A workload that an order named."""
@@ -97,10 +100,18 @@ class Desired:
         """
         with self._lock:
             if place.host:
-                return host_plan([slot for item in place.slotted if (slot := self.slot_of(item))], self._mask)
+                slots = [slot for item in place.slotted if (slot := self.slot_of(item))]
+                return self._remember(host_plan(slots, self._mask), {slot.workload.id: slot.ruleset for slot in slots})
             if place.netns.inode == self._own:
                 raise EnforcementFailed("the workload stands in this host's own namespace, which is not its own")
-            return namespace_plan(self.ruleset(place), self.isolation(place), self._mask)
+            owner, ruleset = place.owner.id, self.ruleset(place)
+            plan = namespace_plan(ruleset, self.isolation(place), self._mask, last=self._last.get(owner))
+            return self._remember(plan, {owner: ruleset})
+
+    def _remember(self, plan: Plan, rulesets: Mapping[str, Ruleset | None]) -> Plan:
+        if not plan.problem:
+            self._last |= {key: item for key, item in rulesets.items() if item is not None}
+        return plan
 
     def slot_of(self, workload: Workload) -> Slot | None:
         """None while the workload has no slot, or when its cgroup is gone: one dead cgroup must not stop the rest."""
@@ -111,4 +122,5 @@ class Desired:
             return None
         if not self._cgroup_exists(cgroup_path(workload)):
             return None
-        return Slot(number=number, workload=workload, ruleset=ruleset, quarantine=quarantine)
+        last = self._last.get(workload.id)
+        return Slot(number=number, workload=workload, ruleset=ruleset, quarantine=quarantine, last=last)

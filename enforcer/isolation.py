@@ -32,13 +32,13 @@ def isolate(
     checks = [rules_check(observed), position_check(observed), *extra]
     connections: int | None = None
     try:
-        cut = kernel.cut(netns, scope)
+        cut = kernel.cut(netns, scope, quarantine.access)
         connections = cut.connections
         checks.append(cut_check(cut))
     except EnforcementFailed as error:
         checks.append(Check(name="connections cut", passed=False, detail=str(error)))
     try:
-        probe = kernel.probe(netns, scope)
+        probe = kernel.probe(netns, scope, quarantine.access)
         checks += probe_checks(probe, observed, kernel.read(netns))
     except EnforcementFailed as error:
         checks.append(Check(name="probe from inside", passed=False, detail=str(error)))

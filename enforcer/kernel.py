@@ -19,7 +19,9 @@ from enforcer.watch import NetlinkWatch
 from enforcer.wire import Sealed, seal_wires
 from ringfence.config import Enforce
 from ringfence.errors import EnforcementFailed
+from ringfence.model.quarantine import ControlledAccess
 
+Access = Sequence[ControlledAccess]
 LEGACY_TABLES = {Family.IPV4: "ip_tables_names", Family.IPV6: "ip6_tables_names"}
 
 
@@ -58,11 +60,14 @@ class Isolation(Protocol):
     def seal(self, netns: Netns, seal: Seal | None) -> Sealed:
         """Close the namespace's interfaces at their outer ends against packet sockets; None opens them again."""
 
-    def cut(self, netns: Netns, scope: Scope | None) -> Cut:
-        """Forget the tracked connections and destroy the sockets that leave the namespace; `scope`: only those."""
+    def cut(self, netns: Netns, scope: Scope | None, access: Access = ()) -> Cut:
+        """Forget the tracked connections and destroy the sockets that leave the namespace; `scope`: only those.
 
-    def probe(self, netns: Netns, scope: Scope | None) -> ProbeResult:
-        """Try to reach the namespace's own neighbours from inside it, or from inside the cgroup of `scope`."""
+        What `access` grants stays.
+        """
+
+    def probe(self, netns: Netns, scope: Scope | None, access: Access = ()) -> ProbeResult:
+        """Try to reach neighbours that `access` does not open, from inside the namespace or the cgroup of `scope`."""
 
 
 class Kernel(Rules, Isolation, Protocol):
@@ -120,11 +125,11 @@ class SystemKernel:
     def seal(self, netns: Netns, seal: Seal | None) -> Sealed:
         return seal_wires(netns, self._run, seal)
 
-    def cut(self, netns: Netns, scope: Scope | None) -> Cut:
-        return cut_connections(netns, self._run, scope)
+    def cut(self, netns: Netns, scope: Scope | None, access: Access = ()) -> Cut:
+        return cut_connections(netns, self._run, scope, access)
 
-    def probe(self, netns: Netns, scope: Scope | None) -> ProbeResult:
-        return probe_from(netns, self._run, scope)
+    def probe(self, netns: Netns, scope: Scope | None, access: Access = ()) -> ProbeResult:
+        return probe_from(netns, self._run, scope, access)
 
     def watch(self) -> NetlinkWatch:
         return NetlinkWatch(legacy=self.commands.legacy, poll_seconds=self._settings.drift_seconds)

@@ -49,6 +49,8 @@ class Place:
         """The plan that was last seen to hold; None: not yet in this process."""
         self.wanted: Plan | None = None
         """The plan that was last tried."""
+        self.unjudged: set[str] = set()
+        """Our chains that stand here for the first time: what was connected before them has not been judged yet."""
         self.settled_at = 0.0
         """When the plan was last seen to hold, on the caller's clock."""
         self._suspected: float | None = None
@@ -86,14 +88,18 @@ class Place:
             start = time.monotonic()
             drift: tuple[str, ...] = ()
             last: tuple[str, ...] = ()
+            first: frozenset[str] = frozenset()
             for attempt in range(ATTEMPTS + 1):
                 observed = self._kernel.read(self.netns)
+                if attempt == 0:
+                    first = _first_time(plan, observed, self.held)
                 change = plan_change(plan, observed, self._written)
                 if change.empty:
                     sealed = self._seal(plan)
                     if sealed is not None and plan == self.held:
                         drift += sealed.changed
                     self._written, self.held = texts_of(observed), plan
+                    self.unjudged |= first
                     seconds = time.monotonic() - start
                     return Settled(observed=observed, wrote=attempt > 0, seconds=seconds, drift=drift, sealed=sealed)
                 if attempt == 0 and plan == self.held:
@@ -123,3 +129,10 @@ class Place:
             if chain in plan.tables[family].chains
             and chain_holds(family, chain, plan.tables[family], observed, self._written)
         }
+
+
+def _first_time(plan: Plan, observed: Observed, held: Plan | None) -> frozenset[str]:
+    """Chains that are neither there nor were held before; those that somebody removed have judged already."""
+    known = {name for _, name in observed.chains}
+    known |= {name for table in held.tables.values() for name in table.chains} if held is not None else set()
+    return frozenset(name for table in plan.tables.values() for name in table.chains) - known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 
 from enforcer.frames import Seal, seal_of
@@ -61,6 +61,8 @@ class Plan:
     sets: Mapping[str, KernelSet] = field(default_factory=dict)
     seal: Seal | None = None
     """What its interfaces let pass at their outer ends; None: everything."""
+    problem: str = ""
+    """Why the ruleset that is wanted is not in it; empty when it is."""
 
     @property
     def empty(self) -> bool:
@@ -78,14 +80,26 @@ def rule_text(chain: str, tokens: Tokens) -> str:
     return checked((*tokens[:target], "-m", "comment", "--comment", comment_of(chain, tokens), *tokens[target:]))
 
 
-def namespace_plan(ruleset: Ruleset | None, quarantine: Quarantine | None, mask: int) -> Plan:
+def namespace_plan(
+    ruleset: Ruleset | None, quarantine: Quarantine | None, mask: int, *, last: Ruleset | None = None
+) -> Plan:
     """The plan of a workload that has a namespace of its own.
 
-    The quarantine chains always stand there, empty without an order, so that a quarantine only fills them.
+    The quarantine chains always stand there, empty without an order, so that a quarantine only fills them. An order
+    does not wait for a ruleset that cannot be expressed: it stands with `last`, the ruleset before it.
 
     Raises:
-        EnforcementFailed: a rule cannot be expressed.
+        EnforcementFailed: a rule cannot be expressed, and nothing is isolated.
     """
+    try:
+        return _namespace_plan(ruleset, quarantine, mask)
+    except EnforcementFailed as error:
+        if quarantine is None:
+            raise
+        return replace(_namespace_plan(last, quarantine, mask), problem=str(error))
+
+
+def _namespace_plan(ruleset: Ruleset | None, quarantine: Quarantine | None, mask: int) -> Plan:
     if ruleset is None and quarantine is None:
         return Plan()
     sets = ruleset_sets(ruleset) if ruleset is not None else {}

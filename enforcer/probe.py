@@ -7,16 +7,19 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 from typing import Any
 
 from enforcer.iptables import Runner
+from enforcer.names import Network
 from enforcer.netns import Netns, run_in
 from enforcer.scope import Scope
+from ringfence.model.quarantine import ControlledAccess
 from ringfence.model.ruleset import PROBE_MARK
+from ringfence.model.verdict import Direction
 
 PORT = 9
 """Discard (RFC 863): nothing is expected to listen there."""
@@ -26,19 +29,29 @@ SO_MARK = 36
 ROOT = Path(__file__).parents[1]
 IN_CGROUP = "import sys; sys.path.insert(0, sys.argv[1]); from enforcer.probing import main; main(sys.argv[2:])"
 MOST_TARGETS = 4
+FIRST_ADDRESSES = 64
+NOBODYS = ("192.0.2.1", "2001:db8::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """`sent` packets were tried towards `targets`; `answered` or accepted for sending are the `passed` ones."""
+    """`sent` packets were tried towards `targets`; `answered` or accepted for sending are the `passed` ones.
+
+    `interfaces` are those that lead out of the namespace and are up.
+    """
 
     targets: tuple[str, ...]
     sent: int
     passed: tuple[str, ...]
+    interfaces: tuple[str, ...] = ()
 
 
-def probe_from(netns: Netns, run: Runner, scope: Scope | None = None) -> ProbeResult:
+def probe_from(
+    netns: Netns, run: Runner, scope: Scope | None = None, access: Sequence[ControlledAccess] = ()
+) -> ProbeResult:
     """One datagram and one connection attempt to a few addresses of the namespace's own networks, both families.
+
+    Where `access` lets it go is not tried.
 
     With a scope a short-lived process makes them inside its cgroup: a socket belongs to the cgroup it was made in.
 
@@ -50,28 +63,35 @@ def probe_from(netns: Netns, run: Runner, scope: Scope | None = None) -> ProbeRe
         *json.loads(run(["ip", "-j", "-4", "route"], netns=netns) or "[]"),
         *json.loads(run(["ip", "-j", "-6", "route"], netns=netns) or "[]"),
     ]
-    targets = tuple(targets_of(addresses, routes))
+    interfaces = tuple(str(item["ifname"]) for item in _outward(addresses))
+    opened = [item.network for item in access if item.direction is Direction.EGRESS]
+    targets = tuple(targets_of(addresses, routes, opened))
     if scope is None:
-        return run_in(netns, lambda: attempt_all(targets))
+        return replace(run_in(netns, lambda: attempt_all(targets)), interfaces=interfaces)
     passed = run([sys.executable, "-c", IN_CGROUP, str(ROOT), scope.folder, *targets], netns=netns)
-    return ProbeResult(targets=targets, sent=2 * len(targets), passed=tuple(passed.splitlines()))
+    return ProbeResult(targets=targets, sent=2 * len(targets), passed=tuple(passed.splitlines()), interfaces=interfaces)
 
 
-def targets_of(addresses: Iterable[Mapping[str, Any]], routes: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Gateways first, then one neighbour per network the namespace has an address in; at most two per family."""
-    own, networks = set(), []
-    for link in addresses:
-        if "LOOPBACK" in link.get("flags", ()):
-            continue
-        for item in link.get("addr_info", ()):
-            if item.get("scope") == "global":
-                interface = ip_interface(f"{item['local']}/{item['prefixlen']}")
-                own.add(str(interface.ip))
-                networks.append(interface.network)
-    found = [str(route["gateway"]) for route in routes if "gateway" in route]
-    found = [text for text in found if not ip_address(text).is_link_local]
-    found += [neighbour for network in networks if (neighbour := _neighbour(str(network), own))]
-    unique = list(dict.fromkeys(found))
+def targets_of(
+    addresses: Iterable[Mapping[str, Any]], routes: Sequence[Mapping[str, Any]], opened: Sequence[Network] = ()
+) -> list[str]:
+    """Gateways, hosts with a route of their own, then a neighbour per network; at most two per family.
+
+    Link-local IPv6 only where nothing else is: an interface has no such address in its first seconds (RFC 4862). Last
+    comes an address that belongs to nobody (RFC 5737, RFC 3849), if there is a way beyond. None is in `opened`.
+    """
+    held = [(link, ip_interface(f"{item['local']}/{item['prefixlen']}")) for link, item in _held(addresses)]
+    own = {str(interface.ip) for _, interface in held}
+    hosts = [(str(route["gateway"]), route.get("dev", "")) for route in routes if "gateway" in route]
+    hosts += [(str(route["dst"]), route.get("dev", "")) for route in routes if _is_host(route)]
+    hosts += [(_neighbour(interface.network, own, opened), link) for link, interface in held]
+    free = [item for item in dict.fromkeys(hosts) if item[0] and item[0] not in own and not _within(item[0], opened)]
+    plain = [host for host, _ in free if not _needs_device(host)]
+    if not any(ip_address(host).version == 6 for host in plain):
+        plain += [f"{host}%{device}" for host, device in free if _needs_device(host) and not plain]
+    if not plain and any(route.get("dst") == "default" for route in routes):
+        plain = [host for host in NOBODYS if not _within(host, opened)]
+    unique = list(dict.fromkeys(plain))
     return [
         text
         for version in (4, 6)
@@ -79,13 +99,37 @@ def targets_of(addresses: Iterable[Mapping[str, Any]], routes: Iterable[Mapping[
     ]
 
 
-def _neighbour(network: str, own: set[str]) -> str:
-    """The first address of the network that is not the namespace's own."""
-    parsed = ip_network(network)
-    start = int(parsed.network_address)
-    for offset in range(0 if parsed.prefixlen >= parsed.max_prefixlen - 1 else 1, min(parsed.num_addresses, 4)):
-        candidate = str(ip_address((start + offset).to_bytes(parsed.max_prefixlen // 8, "big")))
-        if candidate not in own:
+def _outward(addresses: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [link for link in addresses if "UP" in link.get("flags", ()) and "LOOPBACK" not in link["flags"]]
+
+
+def _held(addresses: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for link in _outward(addresses):
+        for item in link.get("addr_info", ()):
+            yield link.get("ifname", ""), item
+
+
+def _is_host(route: Mapping[str, Any]) -> bool:
+    """A route to one address on the link itself."""
+    dst = str(route.get("dst", "default"))
+    return "gateway" not in route and dst != "default" and ip_network(dst, strict=False).num_addresses == 1
+
+
+def _needs_device(host: str) -> bool:
+    address = ip_address(host)
+    return address.version == 6 and address.is_link_local
+
+
+def _within(host: str, networks: Sequence[Network]) -> bool:
+    return any(ip_address(host) in network for network in networks)
+
+
+def _neighbour(network: Network, own: set[str], opened: Sequence[Network]) -> str:
+    """One of the network's first addresses that is neither the namespace's own nor opened; empty when there is none."""
+    start, count = int(network.network_address), network.num_addresses
+    for offset in range(1 if count > 2 else 0, min(count, FIRST_ADDRESSES)):
+        candidate = str(type(network.network_address)(start + offset))
+        if candidate not in own and not _within(candidate, opened):
             return candidate
     return ""
 
@@ -122,7 +166,8 @@ def _attempt(target: str, kind: socket.SocketKind) -> socket.socket | None:
     attempt = socket.socket(family, kind | socket.SOCK_NONBLOCK)
     try:
         attempt.setsockopt(socket.SOL_SOCKET, SO_MARK, PROBE_MARK)
-        attempt.connect((target, PORT))
+        host, _, device = target.partition("%")
+        attempt.connect((host, PORT, 0, socket.if_nametoindex(device)) if device else (host, PORT))
         attempt.send(b"ringfence probe")
     except BlockingIOError:
         return attempt

@@ -89,10 +89,11 @@ def _logs_quarantine(text: str) -> bool:
 def probe_checks(probe: ProbeResult, before: Observed, after: Observed) -> tuple[Check, Check]:
     """The probe reached nothing, and the quarantine's own counters say that it was what stopped it."""
     if not probe.sent:
-        nowhere = "the namespace has no network to reach"
+        out = ", ".join(probe.interfaces)
+        nowhere = f"no address to try through {out}" if out else "no interface leads out of the namespace"
         return (
-            Check(name="probe from inside", passed=True, detail=nowhere),
-            Check(name="drop counters", passed=True, detail=nowhere),
+            Check(name="probe from inside", passed=not out, detail=nowhere),
+            Check(name="drop counters", passed=not out, detail=nowhere),
         )
     rose = drops(after) - drops(before)
     reached = ", ".join(probe.passed)

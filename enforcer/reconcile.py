@@ -14,6 +14,7 @@ from enforcer.desired import Desired
 from enforcer.isolation import isolate, refused
 from enforcer.kernel import Kernel, Watching
 from enforcer.loop import Background
+from enforcer.names import IN
 from enforcer.netns import NamespaceGone, find
 from enforcer.owners import Occupied
 from enforcer.place import Place, Settled
@@ -29,6 +30,7 @@ from ringfence.log import logger
 from ringfence.model.enforcement import Drift, Enforcement, EnforcementState
 from ringfence.model.quarantine import Check, Quarantine, QuarantineState
 from ringfence.model.ruleset import Ruleset
+from ringfence.model.verdict import Mode
 from ringfence.model.workload import Containment, Workload, WorkloadKind
 
 OWN_NAMESPACE = Path("/proc/self/ns/net")
@@ -183,6 +185,7 @@ class Enforcer:
         place = self._place(occupied)
         with place.lock:
             settled = place.settle(self._desired.plan(occupied))
+            left = self._cut_unjudged(occupied, place)
             now, seconds = self._clock(), self._monotonic()
             suspected = max(place.seen(seconds), settled.seconds)
             place.pace.succeeded()
@@ -194,11 +197,37 @@ class Enforcer:
             self._log.warning("drift repaired", workload=occupied.owner.name, what=what)
             since = now - timedelta(seconds=suspected)
             self._report(Drift(workload=occupied.owner.id, found=since, repaired=now, what=what))
-        state = EnforcementState.PARTIAL if fighting else EnforcementState.IN_FORCE
-        reason = FIGHT if fighting else settled.observed.mixed
+        state = EnforcementState.PARTIAL if fighting or left else EnforcementState.IN_FORCE
+        reason = FIGHT if fighting else left or settled.observed.mixed
+        if place.held is not None and place.held.problem:
+            state, reason = EnforcementState.FAILED, place.held.problem
         self._tell_all(occupied, state, reason, enforcement_checks(settled.observed), drifted=bool(settled.drift))
         self._prove(occupied, settled)
         return settled
+
+    def _cut_unjudged(self, occupied: Occupied, place: Place) -> str:
+        """The first rules in `protect` end what was connected before them; returns what could not be ended.
+
+        Nothing was tracked until then: the first packet to come by would count as the opening of its connection, and
+        whatever follows as an answer, against the policy.
+        """
+        problems = []
+        for member in occupied.slotted if occupied.host else (occupied.owner,):
+            slot = self._desired.slot_of(member) if occupied.host else None
+            chain = slot.chain("I") if slot else IN
+            ruleset = self._desired.ruleset_of(member.id) if occupied.host else self._desired.ruleset(occupied)
+            if chain not in place.unjudged:
+                continue
+            if ruleset is not None and ruleset.mode is Mode.PROTECT and self._desired.quarantine(member.id) is None:
+                try:
+                    problem = self._kernel.cut(occupied.netns, self._scope(member) if slot else None).problem
+                except EnforcementFailed as error:
+                    problem = str(error)
+                if problem:
+                    problems.append(f"connections older than the rules could not be ended: {problem}")
+                    continue
+            place.unjudged.discard(chain)
+        return "; ".join(problems)
 
     def _prove(self, occupied: Occupied, settled: Settled) -> None:
         """A quarantine whose rules were put back, or that this process has not proven yet, is proven (again).

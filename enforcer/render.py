@@ -151,11 +151,13 @@ def port_chunks(ports: Sequence[PortInterval]) -> Iterator[str]:
         yield ",".join(chunk)
 
 
-def access_lines(access: ControlledAccess, chain: Direction, family: Family) -> Iterator[Tokens]:
+def access_lines(
+    access: ControlledAccess, chain: Direction, family: Family, accept: str = "ACCEPT"
+) -> Iterator[Tokens]:
     """The exceptions that a controlled access makes in one direction's quarantine chain.
 
     In the direction it names, packets are let through by address and service alone; the other way only answers to
-    connections that began that way.
+    connections that began that way. `accept` is as in `Style`.
     """
     network: Network = access.network
     if network.version != family.version:
@@ -164,4 +166,4 @@ def access_lines(access: ControlledAccess, chain: Direction, family: Family) -> 
     side = "-s" if chain is Direction.INGRESS else "-d"
     state: Tokens = ("-m", "conntrack", "--ctdir", "REPLY" if reply else "ORIGINAL")
     for service in service_matches(access.service, family, reply=reply):
-        yield (*service, side, str(network), *state, "-j", "ACCEPT")
+        yield (*service, side, str(network), *state, "-j", accept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from enforcer.names import CHAIN_PREFIX, IN, OUT, Family, Tokens, short_hash
 from enforcer.observed import Observed
@@ -29,6 +29,8 @@ class Slot:
     workload: Workload
     ruleset: Ruleset | None
     quarantine: Quarantine | None
+    last: Ruleset | None = None
+    """The ruleset that was in force before."""
 
     def chain(self, part: str) -> str:
         """`part`: I(n), O(ut) or R(eply). The name holds the slot, whose it is, and which run of it: a restarted
@@ -88,11 +90,22 @@ def cgroup_path(workload: Workload) -> str:
 def host_plan(slots: Sequence[Slot], mask: int) -> Plan:
     """The plan of a namespace that an engine shares with its host-network workloads. Other traffic is untouched.
 
-    A packet leaving is matched by its sender's cgroup from the first one on, a packet coming in only once a connected
-    socket owns it. So a connection from outside is judged by its first data packet, or by the first answer to it.
+    A quarantine does not wait for anybody's ruleset that cannot be expressed: then those stand as they were last.
 
     Raises:
-        EnforcementFailed: a rule cannot be expressed, or a cgroup is not known.
+        EnforcementFailed: a rule cannot be expressed and nobody is isolated, or a cgroup is not known.
+    """
+    try:
+        return _host_plan(slots, mask)
+    except EnforcementFailed as error:
+        if all(slot.quarantine is None for slot in slots):
+            raise
+        return replace(_host_plan([replace(slot, ruleset=slot.last) for slot in slots], mask), problem=str(error))
+
+
+def _host_plan(slots: Sequence[Slot], mask: int) -> Plan:
+    """A packet leaving is matched by its sender's cgroup from the first one on, a packet coming in only once a
+    connected socket owns it. So a connection from outside is judged by its first data packet, or by the first answer.
     """
     if not slots:
         return Plan()
@@ -118,13 +131,18 @@ def host_plan(slots: Sequence[Slot], mask: int) -> Plan:
 def _slot_lines(slot: Slot, direction: Direction, family: Family, style: Style) -> Iterator[Tokens]:
     if slot.quarantine is not None:
         for access in slot.quarantine.access:
-            yield from access_lines(access, direction, family)
+            yield from access_lines(access, direction, family, style.accept)
         yield log_target(log_prefix(QUARANTINE_RULE, direction, slot.number))
         yield ("-j", "DROP")
     if slot.ruleset is None:
         return
     inbound = direction is Direction.INGRESS
-    yield ("-i" if inbound else "-o", "lo", "-j", "RETURN")
+    # The host reaches its own addresses, and ports it publishes, over loopback as well: judged where it is sent, once.
+    if inbound:
+        yield ("-i", "lo", "-j", "RETURN")
+    else:
+        yield ("-o", "lo", "-d", "127.0.0.0/8" if family is Family.IPV4 else "::1/128", "-j", "RETURN")
+        yield ("-o", "lo", "-m", "conntrack", "--ctdir", "REPLY", "-j", "RETURN")
     yield ("-m", "connmark", "--mark", f"{slot.mark:#x}/{WORKLOAD_SLOT_MASK:#x}", "-j", "RETURN")
     reply: Tokens = ("-m", "conntrack", "--ctdir", "REPLY")
     yield (*reply, "-j", "RETURN") if inbound else (*reply, "-g", slot.chain("R"))

@@ -17,6 +17,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from enforcer.change import Change
 from enforcer.connections import Cut
 from enforcer.frames import Seal
+from enforcer.kernel import Access
 from enforcer.names import CHAIN_PREFIX, Family, Network
 from enforcer.netns import NamespaceGone, Netns
 from enforcer.observed import BUILTIN, Observed, ObservedRule, parse_sets
@@ -91,6 +92,7 @@ class FakeKernel:
         self.namespaces: dict[int, FakeNamespace] = {}
         self.writes: list[int] = []
         self.reads: list[int] = []
+        self.cuts: list[int] = []
         self.fail_restore: dict[Family, int] = {}
         """How many of the next restores of a family fail."""
         self.fail_sets = 0
@@ -137,12 +139,13 @@ class FakeKernel:
         namespace.seal = seal
         return Sealed(detail="closed", problem=namespace.unsealable, changed=changed)
 
-    def cut(self, netns: Netns, scope: Scope | None) -> Cut:
+    def cut(self, netns: Netns, scope: Scope | None, access: Access = ()) -> Cut:
         namespace = self._namespace(netns)
+        self.cuts.append(netns.inode)
         count, namespace.connections = namespace.connections, 0
         return Cut(connections=count, sockets=count, left=0)
 
-    def probe(self, netns: Netns, scope: Scope | None) -> ProbeResult:
+    def probe(self, netns: Netns, scope: Scope | None, access: Access = ()) -> ProbeResult:
         namespace = self._namespace(netns)
         packet = Packet(chain="OUTPUT", src=ip_address("10.0.0.1"), dst=ip_address("10.0.0.254"), protocol=17, dport=9)
         if scope is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enforcer.connections import Cut
 from enforcer.isolation import isolate, refused
+from enforcer.kernel import Access
 from enforcer.netns import Netns
 from enforcer.place import Place
 from enforcer.plan import namespace_plan
@@ -15,7 +16,7 @@ from tests.support.rulesets import START, quarantine, ruleset, workload
 
 
 class Uncuttable(FakeKernel):
-    def cut(self, netns: Netns, scope: Scope | None) -> Cut:
+    def cut(self, netns: Netns, scope: Scope | None, access: Access = ()) -> Cut:
         raise EnforcementFailed("conntrack is not installed")
 
 
