@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from enforcer.names import CHAIN_PREFIX, TEMPORARY, Family, checked, short_hash
+from enforcer.names import TEMPORARY, Family, checked, is_our_chain, short_hash
 from enforcer.observed import BUILTIN, Observed, ObservedRule
 from enforcer.plan import KernelSet, Plan, Table, comment_of, rule_text
 
@@ -18,7 +18,9 @@ DEFAULT_ELEMENTS = 65536
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What to send, in this order: `sets_before`, each table, `sets_after`. Empty texts are not sent.
+    """What to send, in this order: `sets_before`, each table, `elsewhere`, `sets_after`. Empty texts are not sent.
+
+    `elsewhere` removes what is ours from the other iptables backend.
 
     `undo` puts a table back as it was, for when a later family fails. `differences` says what was not as it should be.
     """
@@ -27,11 +29,12 @@ class Change:
     sets_before: str = ""
     tables: Mapping[Family, str] = field(default_factory=dict)
     undo: Mapping[Family, str] = field(default_factory=dict)
+    elsewhere: Mapping[Family, str] = field(default_factory=dict)
     sets_after: str = ""
 
     @property
     def empty(self) -> bool:
-        return not (self.sets_before or self.tables or self.sets_after)
+        return not (self.sets_before or self.tables or self.elsewhere or self.sets_after)
 
 
 def plan_change(plan: Plan, observed: Observed, written: Texts) -> Change:
@@ -49,7 +52,16 @@ def plan_change(plan: Plan, observed: Observed, written: Texts) -> Change:
         if text:
             tables[family], undo[family] = text, back
     before, after = _set_changes(plan.sets, observed, differences)
-    return Change(differences=tuple(differences), sets_before=before, tables=tables, undo=undo, sets_after=after)
+    other = replace(observed, tables=observed.elsewhere)
+    elsewhere = {family: _table_change(family, Table(), other, {}, differences)[0] for family in observed.elsewhere}
+    return Change(
+        differences=tuple(differences),
+        sets_before=before,
+        tables=tables,
+        undo=undo,
+        elsewhere=elsewhere,
+        sets_after=after,
+    )
 
 
 def chain_holds(family: Family, chain: str, table: Table, observed: Observed, written: Texts) -> bool:
@@ -93,7 +105,7 @@ def _table_change(
             undo_fill += [f"-A {chain} {rule.text}" for rule in there[chain]]
         else:
             undo_remove.append(f"-X {chain}")
-    for chain in sorted(name for name in there if name.startswith(CHAIN_PREFIX) and name not in table.chains):
+    for chain in sorted(name for name in there if is_our_chain(name) and name not in table.chains):
         differences.append(f"{family.label} {chain}: not wanted any more")
         declare.append(f":{chain} - [0:0]")
         remove.append(f"-X {chain}")
@@ -130,7 +142,7 @@ def _describe(there: Sequence[ObservedRule] | None, chain: str, table: Table) ->
 def _jump_change(builtin: str, chain: str | None, there: Sequence[ObservedRule]) -> tuple[list[str], list[str], str]:
     """Our jump stands first and once: the lines that make it so, those that undo it, and what was wrong."""
     wanted = jump_text(builtin, chain) if chain is not None else ""
-    ours = [(number, rule) for number, rule in enumerate(there, start=1) if rule.target.startswith(CHAIN_PREFIX)]
+    ours = [(number, rule) for number, rule in enumerate(there, start=1) if is_our_chain(rule.target)]
     comment = f"rf:{short_hash(builtin, chain)}"
     right = [number for number, rule in ours if rule.target == chain and rule.comment == comment and _bare(rule)]
     if (right == [1] and len(ours) == 1) or not (wanted or ours):

@@ -56,6 +56,16 @@ def choose_commands(backend: str, runner: Runner) -> Commands:
     return Commands(legacy="nf_tables" not in version, suffix=suffix)
 
 
+def other_commands(commands: Commands, runner: Runner) -> Commands | None:
+    """The binaries of the backend that is not in use; None when they are not installed."""
+    suffix = "-nft" if commands.legacy else "-legacy"
+    try:
+        runner([f"iptables{suffix}", "-V"])
+    except EnforcementFailed:
+        return None
+    return Commands(legacy=not commands.legacy, suffix=suffix)
+
+
 def run(argv: Sequence[str], *, netns: Netns | None = None, text: str = "") -> str:
     """Run a command to its end.
 

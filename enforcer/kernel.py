@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from enforcer.change import Change
 from enforcer.connections import Cut, cut_connections
 from enforcer.frames import Seal
-from enforcer.iptables import Commands, Runner, choose_commands, run
+from enforcer.iptables import Commands, Runner, choose_commands, other_commands, run
 from enforcer.names import Family
 from enforcer.netns import Netns, run_in
-from enforcer.observed import Observed, ObservedRule, parse_sets, parse_tables
+from enforcer.observed import Observed, ObservedRule, holds_ours, parse_sets, parse_tables
 from enforcer.probe import ProbeResult, probe_from
 from enforcer.scope import Scope
 from enforcer.watch import NetlinkWatch
@@ -82,12 +83,16 @@ class SystemKernel:
         self._settings = settings
         self._run = runner
         self._commands: Commands | None = None
+        self._other: Commands | None = None
+        self._alone: set[int] = set()
+        """Namespaces in which nothing of ours stands in the nft backend while the legacy one is in use."""
 
     @property
     def commands(self) -> Commands:
         """The binaries of the backend in use, chosen once."""
         if self._commands is None:
             self._commands = choose_commands(self._settings.backend, self._run)
+            self._other = other_commands(self._commands, self._run)
         return self._commands
 
     def read(self, netns: Netns) -> Observed:
@@ -105,7 +110,12 @@ class SystemKernel:
         sets = parse_sets(self._run(["ipset", "save"], netns=netns))
         active, legacy = run_in(netns, lambda: (_ipv6_active(), _legacy_tables()))
         return Observed(
-            tables=tables, sets=sets, ipv6_active=active, unreadable=unreadable, mixed=_mix(commands, legacy)
+            tables=tables,
+            sets=sets,
+            ipv6_active=active,
+            unreadable=unreadable,
+            mixed=_mix(commands, legacy),
+            elsewhere=self._elsewhere(netns, legacy),
         )
 
     def write(self, netns: Netns, change: Change) -> None:
@@ -119,6 +129,9 @@ class SystemKernel:
             except EnforcementFailed as error:
                 self._undo(netns, change, done, error)
                 raise
+        if self._other is not None:
+            for family, text in change.elsewhere.items():
+                self._restore(netns, family, text, self._other)
         if change.sets_after:
             self._run(["ipset", "restore"], netns=netns, text=change.sets_after)
 
@@ -134,8 +147,27 @@ class SystemKernel:
     def watch(self) -> NetlinkWatch:
         return NetlinkWatch(legacy=self.commands.legacy, poll_seconds=self._settings.drift_seconds)
 
-    def _restore(self, netns: Netns, family: Family, text: str) -> None:
-        self._run([self.commands.restore(family), "--noflush", "-w", "5"], netns=netns, text=text)
+    def _elsewhere(
+        self, netns: Netns, legacy: Mapping[Family, frozenset[str]]
+    ) -> Mapping[Family, Mapping[str, tuple[ObservedRule, ...]]]:
+        """What is ours in the backend that is not in use: `enforce.backend` was another once.
+
+        The legacy tools would make their tables by looking at them, so they look only where there are some.
+        """
+        found: dict[Family, Mapping[str, tuple[ObservedRule, ...]]] = {}
+        if self._other is None or netns.inode in self._alone:
+            return found
+        for family in Family:
+            if not self._other.legacy or "filter" in legacy[family]:
+                with suppress(EnforcementFailed):
+                    table = parse_tables(self._run([self._other.save(family), "-c", "-t", "filter"], netns=netns))
+                    found |= {family: table} if holds_ours(table) else {}
+        if not found and not self._other.legacy:
+            self._alone.add(netns.inode)
+        return found
+
+    def _restore(self, netns: Netns, family: Family, text: str, commands: Commands | None = None) -> None:
+        self._run([(commands or self.commands).restore(family), "--noflush", "-w", "5"], netns=netns, text=text)
 
     def _undo(self, netns: Netns, change: Change, done: Sequence[Family], cause: EnforcementFailed) -> None:
         for family in done:

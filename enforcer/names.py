@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
@@ -24,6 +25,8 @@ QUARANTINE_OUT: Final = "RINGFENCE-Q-OUT"
 SET_PREFIX: Final = "ringfence"
 TEMPORARY: Final = "t"
 """Suffix of a set that is being filled before it is swapped in."""
+SLOT_CHAIN: Final = re.compile(rf"{CHAIN_PREFIX}(\d{{1,3}})-([0-9a-f]{{6}})-[0-9a-f]{{4}}-[IOR]")
+_SET: Final = re.compile(rf"{SET_PREFIX}[46]-[0-9a-f]{{8}}-[0-9a-f]{{8}}{TEMPORARY}?")
 
 _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:,/!=+@~")
 
@@ -41,6 +44,16 @@ class Family(Enum):
     @property
     def label(self) -> str:
         return f"IPv{self.version}"
+
+
+def is_our_chain(name: str) -> bool:
+    """Exactly a name that we give: an administrator's chain may begin like ours."""
+    return name in (IN, OUT, FORWARD, QUARANTINE_IN, QUARANTINE_OUT) or SLOT_CHAIN.fullmatch(name) is not None
+
+
+def is_our_set(name: str) -> bool:
+    """Exactly a name that `set_name` gives, or its temporary form."""
+    return _SET.fullmatch(name) is not None
 
 
 def short_hash(*parts: object, length: int = 10) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
-from enforcer.names import CHAIN_PREFIX, SET_PREFIX, Family, Network
+from enforcer.names import Family, Network, is_our_chain, is_our_set
 
 BUILTIN = ("INPUT", "FORWARD", "OUTPUT")
 _RULE = re.compile(r"^(?:\[(\d+):\d+\] )?-A (\S+) ?(.*)$")
@@ -49,7 +49,8 @@ class Observed:
     """`tables` holds our chains and the built-in ones of the filter table; `sets` only ours.
 
     `ipv6_active`: the namespace has an IPv6 address beyond loopback. `unreadable`: families that could not be read,
-    with the reason. `mixed`: what else filters here, in words, when a second iptables backend has tables.
+    with the reason. `mixed`: what else filters here, in words, when a second iptables backend has tables;
+    `elsewhere`: that backend's tables, where something of ours stands in them.
     """
 
     tables: Mapping[Family, Mapping[str, tuple[ObservedRule, ...]]]
@@ -57,6 +58,7 @@ class Observed:
     ipv6_active: bool = True
     unreadable: Mapping[Family, str] = field(default_factory=dict)
     mixed: str = ""
+    elsewhere: Mapping[Family, Mapping[str, tuple[ObservedRule, ...]]] = field(default_factory=dict)
 
     def rules(self, family: Family, chain: str) -> tuple[ObservedRule, ...]:
         return self.tables.get(family, {}).get(chain, ())
@@ -65,19 +67,19 @@ class Observed:
     def chains(self) -> frozenset[tuple[Family, str]]:
         """Our chains."""
         return frozenset(
-            (family, name) for family, table in self.tables.items() for name in table if name.startswith(CHAIN_PREFIX)
+            (family, name) for family, table in self.tables.items() for name in table if is_our_chain(name)
         )
 
     @property
     def empty(self) -> bool:
         """Nothing of ours is here: no chain, no jump, no set."""
-        jumps = any(
-            rule.target.startswith(CHAIN_PREFIX)
-            for table in self.tables.values()
-            for chain in BUILTIN
-            for rule in table.get(chain, ())
-        )
-        return not (self.chains or self.sets or jumps)
+        return not (any(holds_ours(table) for table in self.tables.values()) or self.sets or self.elsewhere)
+
+
+def holds_ours(table: Mapping[str, Sequence[ObservedRule]]) -> bool:
+    """Whether one of our chains, or a jump to one, is in the table."""
+    jumps = any(is_our_chain(rule.target) for chain in BUILTIN for rule in table.get(chain, ()))
+    return jumps or any(is_our_chain(name) for name in table)
 
 
 def parse_tables(text: str) -> dict[str, tuple[ObservedRule, ...]]:
@@ -93,7 +95,7 @@ def parse_tables(text: str) -> dict[str, tuple[ObservedRule, ...]]:
             chains.setdefault(line[1:].split(" ", 1)[0], [])
         elif match := _RULE.match(line):
             chains.setdefault(match[2], []).append(ObservedRule(text=match[3], packets=int(match[1] or 0)))
-    return {name: tuple(rules) for name, rules in chains.items() if name in BUILTIN or name.startswith(CHAIN_PREFIX)}
+    return {name: tuple(rules) for name, rules in chains.items() if name in BUILTIN or is_our_chain(name)}
 
 
 def parse_sets(text: str) -> dict[str, ObservedSet]:
@@ -102,7 +104,7 @@ def parse_sets(text: str) -> dict[str, ObservedSet]:
     members: dict[str, set[Network]] = {}
     for line in text.splitlines():
         words = line.split()
-        if len(words) < 3 or not words[1].startswith(SET_PREFIX):
+        if len(words) < 3 or not is_our_set(words[1]):
             continue
         if words[0] == "create":
             family = words[words.index("family") + 1] if "family" in words else ""

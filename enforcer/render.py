@@ -35,7 +35,7 @@ class Style:
         try:
             value = mark_of(number, self.mask)
         except ValueError as error:
-            raise EnforcementFailed(str(error), hint="widen enforce.mark_mask") from error
+            raise EnforcementFailed(str(error), hint="widen enforce.mark_mask within the lower 24 bits") from error
         if not self.slot:
             return f"{value:#x}/{self.mask:#x}"
         return f"{value | self.slot << 24:#x}/{self.mask | WORKLOAD_SLOT_MASK:#x}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from enforcer.names import CHAIN_PREFIX, IN, OUT, Family, Tokens, short_hash
+from enforcer.names import CHAIN_PREFIX, IN, OUT, SLOT_CHAIN, Family, Tokens, short_hash
 from enforcer.observed import Observed
 from enforcer.plan import KernelSet, Plan, Table, ruleset_lines, ruleset_sets
 from enforcer.render import Style, access_lines, log_target
@@ -17,7 +17,6 @@ from ringfence.model.verdict import Direction
 from ringfence.model.workload import Workload
 
 LAST_SLOT = 255
-_CHAIN = re.compile(rf"^{CHAIN_PREFIX}(\d{{1,3}})-([0-9a-f]{{6}})-[0-9a-f]{{4}}-[IOR]$")
 _CGROUP = re.compile(r"^[A-Za-z0-9_./:@-]+$")
 
 
@@ -66,7 +65,7 @@ def assign_slots(wanted: Sequence[str], taken: Mapping[int, str], observed: Iter
 
 
 def _parse_chain(name: str) -> tuple[str, int] | None:
-    match = _CHAIN.match(name)
+    match = SLOT_CHAIN.fullmatch(name)
     return (match[2], int(match[1])) if match else None
 
 

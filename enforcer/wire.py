@@ -109,16 +109,19 @@ def may_send_frames(status: str, own: int) -> bool:
     return int(fields.get("PPid", "0")) != own and bool(int(fields.get("CapBnd", "0"), 16) & CAP_NET_RAW)
 
 
+def no_outer_end(link: Mapping[str, Any]) -> str:
+    """Why an interface has no end outside that could be closed; empty when it has one."""
+    name, kind = link["ifname"], link.get("linkinfo", {}).get("info_kind", "device of its own")
+    if kind != "veth":
+        return f"a packet socket sends past the rules through {name}: a {kind} has no end on the host's side to close"
+    return "" if link.get("link_netnsid") is not None else f"both ends of {name} are inside"
+
+
 def _outer_end(netns: Netns, link: Mapping[str, Any], run: Runner) -> End | str:
     """The other end of a veth pair, or in words why there is none to close."""
-    name, kind = link["ifname"], link.get("linkinfo", {}).get("info_kind", "interface of its own")
-    if kind != "veth":
-        return (
-            f"{name} is a {kind}: a packet socket sends past the rules, and there is no end on the host's side to close"
-        )
-    number = link.get("link_netnsid")
-    if number is None:
-        return f"both ends of {name} are inside"
+    if why := no_outer_end(link):
+        return why
+    name, number = link["ifname"], int(link["link_netnsid"])
     found = _namespace_of(netns, number)
     if found is None:
         return f"the other end of {name} is in a namespace that cannot be opened"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ringfence.errors import ConfigError
+from ringfence.model.ruleset import WORKLOAD_SLOT_MASK
 
 DEFAULT_FILE = Path("/etc/ringfence/ringfence.toml")
 PREFIX = "RINGFENCE_"
@@ -35,9 +36,13 @@ def _setting(
     most: float | None = None,
     choices: tuple[str, ...] = (),
     begins: tuple[str, ...] = (),
+    mask: int = 0,
 ) -> Any:
-    """A setting with what it may be: a range, words, or, besides its default, what the text may begin with."""
-    limits = {"least": least, "most": most, "choices": choices, "begins": begins}
+    """A setting with what it may be: a range, words, or, besides its default, what the text may begin with.
+
+    `mask`: one run of bits within these.
+    """
+    limits = {"least": least, "most": most, "choices": choices, "begins": begins, "mask": mask}
     return field(default=default, metadata={"doc": doc, **limits})
 
 
@@ -85,7 +90,7 @@ class Enforce:
     enabled: bool = _setting(True, "Write rules into the workloads' namespaces; needs root.")
     backend: str = _setting("auto", "iptables backend: auto, nft or legacy.", choices=("auto", "nft", "legacy"))
     mark_mask: int = _setting(
-        0x00FFFF00, "Bits of the connection mark that carry the rule number.", least=1, most=0xFFFFFFFF
+        0x00FFFF00, "Bits of the connection mark that carry the rule number.", mask=0xFFFFFFFF & ~WORKLOAD_SLOT_MASK
     )
     drift_seconds: float = _setting(2.0, "Seconds between checks of the rules in the kernel.", least=0.1)
     protected: str = _setting("", "Selector of workloads that automation never touches.")
@@ -302,6 +307,9 @@ def _check(value: Any, setting: dataclasses.Field[Any]) -> None:
     choices, begins = setting.metadata["choices"], setting.metadata["begins"]
     if choices and value not in choices:
         raise ValueError(f"{value!r} is none of {', '.join(choices)}")
+    mask = setting.metadata["mask"]
+    if mask and (value <= 0 or value & ~mask or value + (value & -value) & value):
+        raise ValueError(f"must be one run of bits within {mask:#010x}, not {value:#x}")
     if begins and value != setting.default and not value.startswith(begins):
         raise ValueError(f"neither {setting.default} nor a URL that begins with {' or '.join(begins)}")
     # Written so that a NaN is out of every range.

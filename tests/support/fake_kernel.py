@@ -18,7 +18,7 @@ from enforcer.change import Change
 from enforcer.connections import Cut
 from enforcer.frames import Seal
 from enforcer.kernel import Access
-from enforcer.names import CHAIN_PREFIX, Family, Network
+from enforcer.names import CHAIN_PREFIX, Family, Network, is_our_chain
 from enforcer.netns import NamespaceGone, Netns
 from enforcer.observed import BUILTIN, Observed, ObservedRule, parse_sets
 from enforcer.probe import ProbeResult
@@ -108,9 +108,7 @@ class FakeKernel:
         namespace = self._namespace(netns)
         self.reads.append(netns.inode)
         tables = {
-            family: {
-                name: tuple(rules) for name, rules in table.items() if name in BUILTIN or name.startswith(CHAIN_PREFIX)
-            }
+            family: {name: tuple(rules) for name, rules in table.items() if name in BUILTIN or is_our_chain(name)}
             for family, table in namespace.tables.items()
         }
         return Observed(tables=tables, sets=parse_sets(namespace.save_sets()), ipv6_active=namespace.ipv6_active)

@@ -35,6 +35,12 @@ def _missing_namespaces() -> str:
     return _missing_root() or _missing_command("ip") or _missing_command("nsenter")
 
 
+def _missing_cgroup2() -> str:
+    lines = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    found = [fields[1] for line in lines if (fields := line.split())[2] == "cgroup2"]
+    return "" if found and os.access(found[0], os.W_OK) else "cgroup2 is not mounted, or not writable"
+
+
 def _missing_docker() -> str:
     needed = ("dockerd", "containerd", "busybox", "iptables")
     return _missing_namespaces() or next(filter(None, map(_missing_command, needed)), "")
@@ -53,6 +59,7 @@ def _missing_elasticsearch() -> str:
 CHECKS: dict[str, Callable[[], str]] = {
     "root": _missing_root,
     "namespaces": _missing_namespaces,
+    "cgroup2": _missing_cgroup2,
     "docker": _missing_docker,
     "postgres": _missing_postgres,
     "elasticsearch": _missing_elasticsearch,
@@ -60,7 +67,7 @@ CHECKS: dict[str, Callable[[], str]] = {
 
 
 def require(*names: str) -> None:
-    """Go on only when all are there: `root`, `namespaces`, `docker`, `postgres`, `elasticsearch` or any command."""
+    """Go on only when all are there: a name of `CHECKS` or any command."""
     for name in names:
         reason = CHECKS[name]() if name in CHECKS else _missing_command(name)
         if not reason:

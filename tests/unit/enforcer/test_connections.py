@@ -8,6 +8,8 @@ from enforcer.connections import cut_connections, leaving
 from enforcer.netns import Netns
 from enforcer.scope import Scope
 from ringfence.errors import EnforcementFailed
+from ringfence.model.verdict import Direction
+from tests.support.rulesets import access, service
 
 NETNS = Netns(inode=1, path="/x")
 LISTING = """tcp 6 60 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 src=10.0.0.2 dst=10.0.0.1 mark=0
@@ -54,3 +56,15 @@ def test_missing_tools_are_said_and_not_hidden() -> None:
     cut = cut_connections(NETNS, Tools("conntrack", "ss"))
     assert "conntrack is not installed" in cut.problem
     assert "time out" in cut.problem
+
+
+def test_what_a_controlled_access_grants_is_neither_counted_nor_destroyed() -> None:
+    forensics = access(Direction.INGRESS, "10.0.0.1/32", service(6, 2))
+    tools = Tools()
+    cut = cut_connections(NETNS, tools, None, [forensics, access(Direction.EGRESS, "fd00::/64", service(58))])
+    assert (cut.connections, cut.left) == (0, 0)
+    assert ("conntrack", "-F") not in tools.calls, "nothing but what is granted is tracked"
+    tcp = next(call for call in tools.calls if "-t" in call)
+    assert " ".join(tcp).endswith("and not ( dst 10.0.0.1/32 and sport >= :2 and sport <= :2 )")
+    other = cut_connections(NETNS, Tools(), None, [access(Direction.EGRESS, "10.0.0.1/32", service(6, 2))])
+    assert other.connections == 2, "the far end did not open that one"

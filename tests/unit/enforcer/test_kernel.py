@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -64,3 +65,11 @@ def test_when_sets_fail_no_rule_is_touched() -> None:
     with pytest.raises(EnforcementFailed):
         write(tools)
     assert tools.inputs == ["create a\n"]
+
+
+def test_the_other_backend_is_cleared_once_ours_stands_and_before_sets_go() -> None:
+    tools = Tools()
+    kernel = SystemKernel(Enforce(), runner=tools)
+    assert not kernel.commands.legacy
+    kernel.write(NETNS, replace(CHANGE, elsewhere={Family.IPV4: "other4"}))
+    assert tools.inputs == ["create a\n", "new4", "new6", "other4", "destroy b\n"]

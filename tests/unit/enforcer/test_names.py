@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enforcer.names import Family, checked, set_name, short_hash
+from enforcer.names import Family, checked, set_name, short_hash, is_our_chain, is_our_set
 from ringfence.errors import EnforcementFailed
 
 MOST_SET_NAME = 31  # IPSET_MAXNAMELEN without its terminator
@@ -31,3 +31,24 @@ def test_other_rules_get_other_sets() -> None:
 
 def test_a_hash_tells_its_parts_apart() -> None:
     assert short_hash("ab", "c") != short_hash("a", "bc")
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("RINGFENCE-IN", True),
+        ("RINGFENCE-Q-OUT", True),
+        ("RINGFENCE-3-abcdef-0123-R", True),
+        ("RINGFENCE-ADMIN", False),
+        ("RINGFENCE-IN-2", False),
+        ("RINGFENCE-3-abcdef-0123-X", False),
+    ],
+)
+def test_only_the_exact_names_of_chains_are_ours(name: str, ours: bool) -> None:
+    assert is_our_chain(name) is ours
+
+
+@pytest.mark.parametrize("suffix", ["", "t"])
+def test_only_the_exact_names_of_sets_are_ours(suffix: str) -> None:
+    assert is_our_set(set_name(Family.IPV4, "0123456789abcdef", "x") + suffix)
+    assert not is_our_set("ringfence-admin-allow" + suffix)

@@ -34,3 +34,13 @@ def test_namespaces_of_processes_and_names_are_listed_once(tmp_path: Path) -> No
     found = everywhere(tmp_path, tmp_path / "named")
     assert len(found) == 2
     assert all(inode == item.inode for inode, item in found.items())
+
+
+def test_a_namespace_that_only_a_mount_keeps_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "1/root/run/docker/netns").mkdir(parents=True)
+    (tmp_path / "1/root/run/docker/netns/1-abc").write_text("")
+    lines = (
+        "36 24 0:4 net:[4026532000] /run/docker/netns/1-abc rw - nsfs nsfs rw\n37 24 0:5 / /run rw - tmpfs tmpfs rw\n"
+    )
+    (tmp_path / "1/mountinfo").write_text(lines)
+    assert [Path(item.path).name for item in everywhere(tmp_path, tmp_path / "named").values()] == ["1-abc"]

@@ -43,17 +43,28 @@ def test_nothing_is_empty_and_a_jump_alone_is_not() -> None:
     assert not Observed(tables={Family.IPV4: parse_tables(SAVED), Family.IPV6: {}}).empty
 
 
+OURS, ALSO_OURS = "ringfence4-01234567-89abcdef", "ringfence6-01234567-89abcdef"
+
+
 def test_sets_of_others_are_left_out_and_members_are_networks() -> None:
     text = (
-        "create ringfence4-a hash:net family inet hashsize 1024 maxelem 65536\n"
-        "add ringfence4-a 10.0.0.1\nadd ringfence4-a 10.1.0.0/16\n"
+        f"create {OURS} hash:net family inet hashsize 1024 maxelem 65536\n"
+        f"add {OURS} 10.0.0.1\nadd {OURS} 10.1.0.0/16\n"
         "create theirs hash:ip family inet\nadd theirs 10.0.0.2\n"
-        "create ringfence-odd hash:ip,port family inet\nadd ringfence-odd 10.0.0.2,tcp:1\n"
+        "create ringfence-admin-allow hash:net family inet\nadd ringfence-admin-allow 10.0.0.2\n"
+        f"create {ALSO_OURS} hash:ip,port family inet\nadd {ALSO_OURS} 10.0.0.2,tcp:1\n"
     )
     sets = parse_sets(text)
-    assert sets.keys() == {"ringfence4-a", "ringfence-odd"}
-    assert sets["ringfence4-a"].members == {ip_network("10.0.0.1/32"), ip_network("10.1.0.0/16")}
-    assert not sets["ringfence-odd"].members
+    assert sets.keys() == {OURS, ALSO_OURS}
+    assert sets[OURS].members == {ip_network("10.0.0.1/32"), ip_network("10.1.0.0/16")}
+    assert not sets[ALSO_OURS].members
+
+
+def test_a_chain_that_only_begins_like_ours_is_somebody_elses() -> None:
+    tables = parse_tables(
+        "*filter\n:INPUT ACCEPT [0:0]\n:RINGFENCE-ADMIN - [0:0]\n-A INPUT -j RINGFENCE-ADMIN\nCOMMIT\n"
+    )
+    assert Observed(tables={Family.IPV4: tables, Family.IPV6: {}}).empty
 
 
 def test_damaged_text_is_no_crash() -> None:

@@ -10,7 +10,8 @@ from enforcer.observed import Observed, ObservedRule
 from enforcer.place import Place
 from enforcer.plan import namespace_plan
 from enforcer.probe import ProbeResult
-from enforcer.proof import cut_check, drops, position_check, probe_checks, rules_check
+from enforcer.proof import cut_check, drops, position_check, probe_checks, rules_check, seal_check
+from enforcer.wire import Sealed
 from tests.support.fake_kernel import Packet, decide, fake_namespace
 from tests.support.rulesets import quarantine, ruleset, workload
 
@@ -47,9 +48,22 @@ def test_a_probe_that_got_through_is_named() -> None:
     assert "UDP to 10.0.0.1" in probe.detail
 
 
-def test_a_namespace_without_networks_has_nothing_to_reach() -> None:
+def test_a_namespace_that_nothing_leads_out_of_has_nothing_to_reach() -> None:
     nowhere = ProbeResult(targets=(), sent=0, passed=())
     assert all(check.passed for check in probe_checks(nowhere, NOTHING, NOTHING))
+
+
+def test_without_a_try_an_interface_that_leads_out_is_no_proof() -> None:
+    untried = ProbeResult(targets=(), sent=0, passed=(), interfaces=("eth0",))
+    checks = probe_checks(untried, NOTHING, NOTHING)
+    assert [check.passed for check in checks] == [False, False]
+    assert "eth0" in checks[0].detail
+
+
+def test_an_open_end_for_packet_sockets_fails_with_its_sentence() -> None:
+    assert seal_check(Sealed(detail="closed")).passed
+    failed = seal_check(Sealed(detail="process 1 may", problem="eth0 is a macvlan"))
+    assert (failed.passed, failed.detail) == (False, "eth0 is a macvlan; process 1 may")
 
 
 def test_a_jump_that_is_not_first_is_named() -> None:

@@ -16,6 +16,7 @@ from ringfence.config import Enforce
 from ringfence.model.enforcement import Drift, Enforcement, EnforcementState
 from ringfence.model.quarantine import Quarantine, QuarantineState
 from ringfence.model.ruleset import Ruleset
+from ringfence.model.verdict import Mode
 from ringfence.model.workload import Containment, Workload, WorkloadKind
 from tests.support.fake_kernel import FakeKernel
 from tests.support.rulesets import DENY_ALL, START, quarantine, rule, ruleset, service, workload
@@ -287,3 +288,63 @@ def test_in_the_background_a_change_is_seen_and_put_back() -> None:
     finally:
         world.enforcer.stop()
     assert world.kernel.watching.closed
+
+
+IMPOSSIBLE = ruleset([rule(1 << 20, True)])
+
+
+@pytest.mark.parametrize("earlier", [POLICY, None], ids=["with a ruleset before", "without"])
+def test_a_quarantine_stands_although_the_ruleset_cannot_be_expressed(earlier: Ruleset | None) -> None:
+    world = World()
+    if earlier is not None:
+        world.desire(wanted=earlier)
+    world.desire(wanted=IMPOSSIBLE)
+    assert world.state is EnforcementState.FAILED
+    done = world.enforcer.order(world.target, quarantine(world.target))
+    assert done.state is QuarantineState.VERIFIED, done.proof
+    world.enforcer.reconcile()
+    assert world.state is EnforcementState.FAILED
+    assert "does not fit" in world.enforcer.statuses()[0].reason
+    rules = world.kernel.namespaces[1].tables[Family.IPV4][IN]
+    assert (len(rules) > 1) is (earlier is not None), "the ruleset before it is still there"
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_the_first_rules_in_protect_end_what_was_open_and_only_they(mode: Mode) -> None:
+    world = World()
+    world.desire(wanted=replace(POLICY, mode=mode))
+    assert world.kernel.cuts == ([1] if mode is Mode.PROTECT else [])
+    world.break_rules()
+    world.enforcer.reconcile()
+    del world.kernel.namespaces[1].tables[Family.IPV4][IN]
+    world.kernel.namespaces[1].tables[Family.IPV4]["INPUT"] = []
+    world.enforcer.reconcile()
+    world.desire(wanted=POLICY)
+    world.enforcer = world.restarted()
+    world.desire(wanted=ruleset([DENY_ALL]))
+    assert world.kernel.cuts == ([1] if mode is Mode.PROTECT else []), "a change, a repair and a restart end nothing"
+
+
+def test_interfaces_are_sealed_for_a_quarantine_and_looked_at_every_two_seconds() -> None:
+    world = World()
+    world.desire()
+    order = world.enforcer.order(world.target, quarantine(world.target))
+    assert order.state is QuarantineState.VERIFIED, order.proof
+    namespace = world.kernel.namespaces[1]
+    assert namespace.seal is not None
+    namespace.seal = None
+    world.enforcer.reconcile()
+    assert namespace.seal is not None
+    assert ["veth0" in str(item) for item in world.all(Drift)] == [True]
+    world.enforcer.release(world.target, order)
+    assert namespace.seal is None
+
+
+def test_what_cannot_be_sealed_is_partial() -> None:
+    world = World()
+    world.kernel.namespaces[1].unsealable = "eth0 is a macvlan"
+    world.desire()
+    order = world.enforcer.order(world.target, quarantine(world.target))
+    assert order.state is QuarantineState.PARTIAL
+    assert order.proof is not None
+    assert [item.detail for item in order.proof.checks if not item.passed] == ["eth0 is a macvlan; closed"]

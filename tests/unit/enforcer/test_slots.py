@@ -14,8 +14,9 @@ from enforcer.place import Place
 from enforcer.plan import Plan
 from enforcer.slots import LAST_SLOT, Slot, assign_slots, cgroup_path, host_plan
 from ringfence.errors import EnforcementFailed
+from ringfence.model.verdict import Direction
 from tests.support.fake_kernel import Decision, Packet, decide, fake_namespace
-from tests.support.rulesets import DENY_ALL, quarantine, rule, ruleset, service, workload
+from tests.support.rulesets import DENY_ALL, access, quarantine, rule, ruleset, service, workload
 
 MASK = 0x00FFFF00
 TARGET = workload(Netns(inode=1, path="/x"), cgroup="/docker/abc")
@@ -60,6 +61,32 @@ def test_quarantine_drops_also_what_was_judged_before_and_loopback() -> None:
     isolated = replace(SLOT, quarantine=quarantine(TARGET))
     assert outcome(OUT, isolated, mark=3 << 24).target == "DROP"
     assert outcome(replace(OUT, interface="lo"), isolated).logged == ("rf:e:3@3",)
+
+
+@pytest.mark.parametrize(
+    ("address", "reply", "target"),
+    [("10.0.0.2", False, "DROP"), ("127.0.0.1", False, "ACCEPT"), ("10.0.0.2", True, "ACCEPT")],
+    ids=["the host's own address", "loopback", "an answer"],
+)
+def test_over_loopback_the_hosts_own_addresses_are_judged(address: str, reply: bool, target: str) -> None:
+    packet = replace(OUT, interface="lo", dst=ip_address(address), dport=1, reply=reply)
+    assert outcome(packet).target == target
+
+
+def test_a_controlled_access_leaves_the_last_word_to_the_host() -> None:
+    order = quarantine(TARGET, access(Direction.EGRESS, "10.0.0.0/24", service(6, 443)))
+    lines = host_plan([replace(SLOT, quarantine=order)], MASK).tables[Family.IPV4].chains[SLOT.chain("O")]
+    assert [line[-1] for line in lines if "443" in line and "-d" in line] == ["RETURN"]
+
+
+def test_a_quarantine_does_not_wait_for_a_ruleset_that_cannot_be_expressed() -> None:
+    impossible = ruleset([rule(1 << 20, True)])
+    with pytest.raises(EnforcementFailed):
+        host_plan([replace(SLOT, ruleset=impossible)], MASK)
+    neighbour = replace(SLOT, number=4, workload=replace(TARGET, id="w2"), ruleset=impossible, last=WEB)
+    plan = host_plan([replace(SLOT, quarantine=quarantine(TARGET)), neighbour], MASK)
+    assert "does not fit" in plan.problem
+    assert plan.tables[Family.IPV4].chains[neighbour.chain("O")]
 
 
 def test_chain_names_fit_iptables() -> None:
