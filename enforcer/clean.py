@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
+from enforcer.cgroup import receive_everywhere
 from enforcer.change import plan_change
 from enforcer.kernel import Kernel, SystemKernel
 from enforcer.netns import NamespaceGone, Netns, everywhere
 from enforcer.plan import Plan
+from enforcer.scope import cgroup_mount
 from ringfence.config import Enforce
 from ringfence.errors import EnforcementFailed
 
@@ -44,11 +47,13 @@ def _clean_one(kernel: Kernel, netns: Netns) -> bool:
 
 
 def clean_everywhere(settings: Enforce | None = None) -> int:
-    """Remove everything of ours from every namespace of this host that can be reached.
+    """Remove everything of ours from every namespace of this host that can be reached, and from every cgroup.
 
     Returns from how many namespaces something was removed.
 
     Raises:
         EnforcementFailed: some could not be cleaned, after all others were.
     """
+    mount = cgroup_mount(Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace"))
+    receive_everywhere(mount or "/sys/fs/cgroup")
     return clean(SystemKernel(settings or Enforce()), everywhere().values())

@@ -30,6 +30,8 @@ def isolate(
     needs every check; a step that could not be done makes it `partial`, with the reason in the proof.
     """
     checks = [rules_check(observed), position_check(observed), *extra]
+    if scope is not None:
+        checks.append(_receives_nothing(quarantine, kernel, scope))
     connections: int | None = None
     try:
         cut = kernel.cut(netns, scope, quarantine.access)
@@ -47,6 +49,19 @@ def isolate(
     cut_before = quarantine.connections_cut or 0
     total = None if connections is None else cut_before + connections
     return replace(quarantine, state=state, proof=proof, connections_cut=total)
+
+
+def _receives_nothing(quarantine: Quarantine, kernel: Kernel, scope: Scope) -> Check:
+    """In the host's namespace a datagram reaches a socket that is not connected past the rules, so the cgroup drops."""
+    name = "datagrams from outside"
+    if quarantine.access:
+        why = "a controlled access needs its sockets to receive, and so datagrams reach those that are not connected"
+        return Check(name=name, passed=False, detail=f"{why}; pause or stop it instead")
+    try:
+        kernel.receive(scope.folder, allowed=False)
+    except EnforcementFailed as error:
+        return Check(name=name, passed=False, detail=f"they reach sockets that are not connected: {error}")
+    return Check(name=name, passed=True, detail="the sockets of its cgroup receive nothing at all")
 
 
 def refused(quarantine: Quarantine, name: str, why: str, clock: Clock) -> Quarantine:

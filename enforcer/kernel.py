@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from enforcer.cgroup import receive
 from enforcer.change import Change
 from enforcer.connections import Cut, cut_connections
 from enforcer.frames import Seal
@@ -60,6 +61,9 @@ class Isolation(Protocol):
 
     def seal(self, netns: Netns, seal: Seal | None) -> Sealed:
         """Close the namespace's interfaces at their outer ends against packet sockets; None opens them again."""
+
+    def receive(self, folder: str, *, allowed: bool) -> None:
+        """Whether the sockets of a cgroup receive anything at all."""
 
     def cut(self, netns: Netns, scope: Scope | None, access: Access = ()) -> Cut:
         """Forget the tracked connections and destroy the sockets that leave the namespace; `scope`: only those.
@@ -137,6 +141,9 @@ class SystemKernel:
 
     def seal(self, netns: Netns, seal: Seal | None) -> Sealed:
         return seal_wires(netns, self._run, seal)
+
+    def receive(self, folder: str, *, allowed: bool) -> None:
+        receive(folder, allowed=allowed)
 
     def cut(self, netns: Netns, scope: Scope | None, access: Access = ()) -> Cut:
         return cut_connections(netns, self._run, scope, access)

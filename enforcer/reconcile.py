@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from enforcer.desired import Desired
@@ -22,7 +22,7 @@ from enforcer.plan import Plan
 from enforcer.proof import enforcement_checks, seal_check
 from enforcer.scope import Scope, cgroup_folder
 from enforcer.slots import cgroup_path, slot_names
-from enforcer.status import Statuses
+from enforcer.status import Statuses, containment_checks, state_of
 from ringfence.clock import Clock
 from ringfence.config import Enforce
 from ringfence.errors import EnforcementFailed
@@ -34,8 +34,6 @@ from ringfence.model.verdict import Mode
 from ringfence.model.workload import Containment, Workload, WorkloadKind
 
 OWN_NAMESPACE = Path("/proc/self/ns/net")
-HOST_NETWORK = "host network: connections from outside are judged by their first data"
-UNDOABLE = "it holds CAP_NET_ADMIN in its namespace and could undo the rules there; pause or stop it instead"
 FIGHT = "somebody keeps changing the rules: they are put back every few seconds"
 Report = Callable[[Enforcement | Drift | Quarantine], None]
 
@@ -66,7 +64,8 @@ class Enforcer:
         self._statuses = Statuses(host)
         self._lock = threading.RLock()
         self._places: dict[int, Place] = {}
-        self._proven: dict[str, int] = {}
+        self._proven: dict[str, tuple[int, datetime]] = {}
+        self._receiving: set[tuple[str, datetime]] = set()
         self._log = logger("enforcer")
         self._background = Background(self._step, watch=kernel.watch, seconds=settings.drift_seconds)
 
@@ -186,6 +185,7 @@ class Enforcer:
         with place.lock:
             settled = place.settle(self._desired.plan(occupied))
             left = self._cut_unjudged(occupied, place)
+            self._let_receive(occupied)
             now, seconds = self._clock(), self._monotonic()
             suspected = max(place.seen(seconds), settled.seconds)
             place.pace.succeeded()
@@ -229,6 +229,15 @@ class Enforcer:
             place.unjudged.discard(chain)
         return "; ".join(problems)
 
+    def _let_receive(self, occupied: Occupied) -> None:
+        """Host-network workloads that nothing isolates receive (again), also those released while we were away."""
+        for member in occupied.slotted:
+            run = member.id, member.started
+            if run not in self._receiving and self._desired.quarantine(member.id) is None:
+                if folder := self._cgroups(cgroup_path(member)):
+                    self._kernel.receive(folder, allowed=True)
+                self._receiving.add(run)
+
     def _prove(self, occupied: Occupied, settled: Settled) -> None:
         """A quarantine whose rules were put back, or that this process has not proven yet, is proven (again).
 
@@ -239,7 +248,7 @@ class Enforcer:
                 order = self._desired.quarantine(member.id)
                 if order is None or self._refusal(member):
                     continue
-                if self._proven.get(member.id) == occupied.netns.inode and not settled.drift:
+                if self._proven.get(member.id) == (occupied.netns.inode, member.started) and not settled.drift:
                     continue
                 done = self._isolate(member, order, occupied, settled)
                 if self._desired.quarantine(member.id) is done:
@@ -262,11 +271,12 @@ class Enforcer:
             netns=occupied.netns,
             scope=self._scope(workload) if occupied.host else None,
             clock=self._clock,
-            extra=(*_containment_checks(workload), *([seal_check(settled.sealed)] if settled.sealed else [])),
+            extra=(*containment_checks(workload), *([seal_check(settled.sealed)] if settled.sealed else [])),
         )
         self._desired.settled(done)
         with self._lock:
-            self._proven[workload.id] = occupied.netns.inode
+            self._proven[workload.id] = occupied.netns.inode, workload.started
+            self._receiving.discard((workload.id, workload.started))
         return done
 
     def _scope(self, workload: Workload) -> Scope:
@@ -337,7 +347,7 @@ class Enforcer:
         shared = self._desired.ruleset(occupied)
         for member in occupied.members:
             ruleset = self._desired.ruleset_of(member.id) if occupied.host else shared
-            mine, why = _state_of(member, occupied, state, reason)
+            mine, why = state_of(member, occupied, state, reason)
             if ruleset is None and mine is EnforcementState.IN_FORCE:
                 mine, why = EnforcementState.OFF, "no ruleset was compiled for it"
             digest = ruleset.digest if ruleset is not None else ""
@@ -366,31 +376,3 @@ class Enforcer:
             )
         if news is not None:
             self._report(news)
-
-
-def _state_of(
-    member: Workload, occupied: Occupied, state: EnforcementState, reason: str
-) -> tuple[EnforcementState, str]:
-    """The namespace's state as it applies to one member, with the reason that a person reads."""
-    if member.containment is Containment.NOT_CONTAINABLE:
-        state, reason = EnforcementState.NOT_CONTAINABLE, member.containment_reason
-    elif state is EnforcementState.FAILED:
-        pass
-    elif member.kind is WorkloadKind.HOST:
-        state, reason = EnforcementState.OFF, "rules are written for workloads, not for the host itself"
-    elif member.containment is Containment.HOST_SIDE:
-        state, reason = EnforcementState.NOT_CONTAINABLE, UNDOABLE
-    elif occupied.host and member.containment is not Containment.CGROUP:
-        state = EnforcementState.NOT_CONTAINABLE
-        reason = "it stands in the host's namespace and its cgroup is not known"
-    elif occupied.host:
-        reason = reason or HOST_NETWORK
-    elif member is not occupied.owner:
-        reason = reason or f"shares the namespace of {occupied.owner.name}, whose rules hold for both"
-    return state, reason
-
-
-def _containment_checks(workload: Workload) -> tuple[Check, ...]:
-    if workload.containment is not Containment.HOST_SIDE:
-        return ()
-    return (Check(name="cannot be undone from inside", passed=False, detail=UNDOABLE),)

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from enforcer.owners import Occupied
 from ringfence.model.enforcement import Enforcement, EnforcementState
 from ringfence.model.quarantine import Check
+from ringfence.model.workload import Containment, Workload, WorkloadKind
 
 REFRESH = timedelta(seconds=30)
 """An unchanged status is told again this often, so that `verified` does not look old."""
+HOST_NETWORK = "host network: connections from outside are judged by their first data"
+UNDOABLE = "it holds CAP_NET_ADMIN in its namespace and could undo the rules there; pause or stop it instead"
 
 
 class Statuses:
@@ -74,3 +78,32 @@ def _gist(status: Enforcement) -> Enforcement:
 
 def _older(told: Enforcement, at: datetime) -> bool:
     return at - (told.verified or told.since) >= REFRESH
+
+
+def state_of(
+    member: Workload, occupied: Occupied, state: EnforcementState, reason: str
+) -> tuple[EnforcementState, str]:
+    """The namespace's state as it applies to one member, with the reason that a person reads."""
+    if member.containment is Containment.NOT_CONTAINABLE:
+        state, reason = EnforcementState.NOT_CONTAINABLE, member.containment_reason
+    elif state is EnforcementState.FAILED:
+        pass
+    elif member.kind is WorkloadKind.HOST:
+        state, reason = EnforcementState.OFF, "rules are written for workloads, not for the host itself"
+    elif member.containment is Containment.HOST_SIDE:
+        state, reason = EnforcementState.NOT_CONTAINABLE, UNDOABLE
+    elif occupied.host and member.containment is not Containment.CGROUP:
+        state = EnforcementState.NOT_CONTAINABLE
+        reason = "it stands in the host's namespace and its cgroup is not known"
+    elif occupied.host:
+        reason = reason or HOST_NETWORK
+    elif member is not occupied.owner:
+        reason = reason or f"shares the namespace of {occupied.owner.name}, whose rules hold for both"
+    return state, reason
+
+
+def containment_checks(workload: Workload) -> tuple[Check, ...]:
+    """A failed check for what could undo its own rules."""
+    if workload.containment is not Containment.HOST_SIDE:
+        return ()
+    return (Check(name="cannot be undone from inside", passed=False, detail=UNDOABLE),)

@@ -82,9 +82,10 @@ def seal_wires(netns: Netns, run: Runner, seal: Seal | None) -> Sealed:
 
 
 def _links(netns: Netns, run: Runner) -> list[Mapping[str, Any]]:
-    """Interfaces that are up. One that is down sends nothing, and only CAP_NET_ADMIN sets it up."""
-    listed = json.loads(run(["ip", "-j", "-d", "link", "show"], netns=netns) or "[]")
-    return [item for item in listed if "UP" in item.get("flags", ()) and "LOOPBACK" not in item["flags"]]
+    """Interfaces that lead out. One that is down sends nothing, and only CAP_NET_ADMIN sets it up."""
+    return [
+        item for item in json.loads(run(["ip", "-j", "-d", "link", "show"], netns=netns) or "[]") if leads_out(item)
+    ]
 
 
 def _senders(netns: Netns) -> str:
@@ -109,12 +110,21 @@ def may_send_frames(status: str, own: int) -> bool:
     return int(fields.get("PPid", "0")) != own and bool(int(fields.get("CapBnd", "0"), 16) & CAP_NET_RAW)
 
 
+def leads_out(link: Mapping[str, Any]) -> bool:
+    """Whether frames could leave by an interface: it is up, and no pair with both ends inside."""
+    flags, inside = link.get("flags", ()), _kind(link) == "veth" and link.get("link_netnsid") is None
+    return "UP" in flags and "LOOPBACK" not in flags and not inside
+
+
 def no_outer_end(link: Mapping[str, Any]) -> str:
     """Why an interface has no end outside that could be closed; empty when it has one."""
-    name, kind = link["ifname"], link.get("linkinfo", {}).get("info_kind", "device of its own")
-    if kind != "veth":
-        return f"a packet socket sends past the rules through {name}: a {kind} has no end on the host's side to close"
-    return "" if link.get("link_netnsid") is not None else f"both ends of {name} are inside"
+    if _kind(link) == "veth":
+        return ""
+    return f"a packet socket sends past the rules through {link['ifname']}: a {_kind(link)} has no outer end to close"
+
+
+def _kind(link: Mapping[str, Any]) -> str:
+    return str(link.get("linkinfo", {}).get("info_kind", "device of its own"))
 
 
 def _outer_end(netns: Netns, link: Mapping[str, Any], run: Runner) -> End | str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from enforcer.cgroup import receive, receive_everywhere
 from enforcer.reconcile import Enforcer
 from enforcer.scope import cgroup_mount
 from ringfence.clock import utc_now
@@ -22,11 +23,12 @@ from ringfence.config import Enforce
 from ringfence.model.enforcement import EnforcementState
 from ringfence.model.quarantine import QuarantineState
 from ringfence.model.ruleset import WORKLOAD_SLOT_MASK, Ruleset, mark_of
+from ringfence.model.verdict import Direction
 from ringfence.model.workload import Containment, Workload
 from tests.support.kernel_agreement import CLIENT, MASK, WORKLOAD, Pair
 from tests.support.namespaces import Fabric, Namespace
 from tests.support.require import require
-from tests.support.rulesets import DENY_ALL, quarantine, rule, ruleset, service, workload
+from tests.support.rulesets import DENY_ALL, access, quarantine, rule, ruleset, service, workload
 from tests.support.sockets import open_socket
 from tests.support.traffic import Probe, TcpEcho, probe_tcp
 
@@ -197,3 +199,79 @@ def test_the_last_one_to_go_leaves_nothing_on_the_host(pair: Pair, cgroup: Calla
     enforcer.desire([], {})
     enforcer.reconcile()
     assert pair.kernel.read(pair.netns).empty
+
+
+def test_over_loopback_the_hosts_own_addresses_follow_the_ruleset(pair: Pair, cgroup: Callable[[str], Path]) -> None:
+    folder = cgroup("a")
+    desired(pair, folder)
+    with TcpEcho(pair.workload.path, WORKLOAD[0], 80), TcpEcho(pair.workload.path, WORKLOAD[0], 81):
+        assert connects(pair.workload, folder, WORKLOAD[0], 80)
+        assert not connects(pair.workload, folder, WORKLOAD[0], 81)
+        assert probe_tcp(pair.workload.path, WORKLOAD[0], 81) is Probe.OPEN, "others on the host are untouched"
+    with TcpEcho(pair.workload.path, "127.0.0.1", 81):
+        assert connects(pair.workload, folder, "127.0.0.1", 81)
+
+
+def test_a_controlled_access_does_not_override_the_hosts_own_firewall(
+    pair: Pair, cgroup: Callable[[str], Path]
+) -> None:
+    folder = cgroup("a")
+    enforcer, target = desired(pair, folder)
+    pair.workload.run("iptables", "-A", "OUTPUT", "-p", "tcp", "--dport", "80", "-j", "DROP")
+    enforcer.order(target, quarantine(target, access(Direction.EGRESS, "10.9.0.1/32", service(6))))
+    with TcpEcho(pair.client.path, CLIENT[0], 80), TcpEcho(pair.client.path, CLIENT[0], 81):
+        assert not connects(pair.workload, folder, CLIENT[0], 80)
+        assert connects(pair.workload, folder, CLIENT[0], 81)
+
+
+RECEIVE = """
+import socket, sys
+link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+link.bind((sys.argv[1], int(sys.argv[2])))
+print('ready', flush=True)
+while True:
+    print(link.recv(64).decode(), flush=True)
+"""
+
+
+def test_no_datagram_reaches_a_quarantined_socket_that_is_not_connected(
+    pair: Pair, cgroup: Callable[[str], Path]
+) -> None:
+    folder = cgroup("a")
+    enforcer, target = desired(pair, folder)
+    argv = command(pair.workload, folder, RECEIVE, WORKLOAD[0], "5353")
+    with (
+        subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process,
+        open_socket(pair.client.path, WORKLOAD[0], socket.SOCK_DGRAM) as client,
+    ):
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            done = enforcer.order(target, quarantine(target))
+            assert done.state is QuarantineState.VERIFIED, done.proof
+            client.sendto(b"during", (WORKLOAD[0], 5353))
+            again = Enforcer(Enforce(), host="h", clock=utc_now, kernel=pair.kernel, report=lambda item: None)
+            again.desire([target], {target.id: WEB_ONLY})
+            again.reconcile()
+            client.sendto(b"after", (WORKLOAD[0], 5353))
+            assert process.stdout.readline() == "after\n"
+        finally:
+            process.kill()
+
+
+def test_clean_lets_every_cgroup_receive_again(pair: Pair, cgroup: Callable[[str], Path]) -> None:
+    folder = cgroup("a")
+    enforcer, target = desired(pair, folder)
+    enforcer.order(target, quarantine(target))
+    assert receive_everywhere(str(folder.parent)) == 1
+    assert not receive(str(folder), allowed=True), "nothing is left to be taken away"
+
+
+def test_with_a_controlled_access_datagrams_still_come_in_and_the_proof_says_so(
+    pair: Pair, cgroup: Callable[[str], Path]
+) -> None:
+    enforcer, target = desired(pair, cgroup("a"))
+    done = enforcer.order(target, quarantine(target, access(Direction.INGRESS, "10.9.0.1/32", service(6, 22))))
+    assert done.state is QuarantineState.PARTIAL
+    assert done.proof is not None
+    assert [check.name for check in done.proof.checks if not check.passed] == ["datagrams from outside"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import itertools
 import os
@@ -26,11 +27,13 @@ from enforcer.names import IN, OUT, Family
 from enforcer.netns import NamespaceGone, Netns
 from enforcer.place import Place
 from enforcer.plan import namespace_plan
+from enforcer.reconcile import Enforcer
+from ringfence.clock import utc_now
 from ringfence.config import Enforce
 from ringfence.errors import EnforcementFailed
 from ringfence.model.ruleset import Ruleset, RulesetRule
 from ringfence.model.verdict import Direction
-from tests.support.kernel_agreement import MASK, TCP, UDP, WORKLOAD, Attempt, Pair
+from tests.support.kernel_agreement import CLIENT, MASK, TCP, UDP, WORKLOAD, Attempt, Pair
 from tests.support.namespaces import Fabric
 from tests.support.require import require
 from tests.support.rulesets import ALLOW_ALL, DENY_ALL, address_set, quarantine, rule, ruleset, service, workload
@@ -327,3 +330,38 @@ def test_ten_thousand_members_hold(pair: Pair) -> None:
     with TcpEcho(pair.workload.path, WORKLOAD[0], 80):
         assert probe_tcp(pair.client.path, WORKLOAD[0], 80) is Probe.OPEN
     assert sum(len(item.members) for item in pair.kernel.read(pair.netns).sets.values()) == len(networks) + 1
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["TCP", "UDP"])
+def test_what_was_connected_before_the_first_rules_does_not_pass_as_an_answer(
+    pair: Pair, kind: socket.SocketKind
+) -> None:
+    listener, out = (open_socket(end.path, WORKLOAD[0], kind) for end in (pair.client, pair.workload))
+    with listener, out:
+        listener.bind((CLIENT[0], 8080))
+        if kind is socket.SOCK_STREAM:
+            listener.listen()
+        out.connect((CLIENT[0], 8080))
+        out.send(b"hello")
+        far = listener.accept()[0] if kind is socket.SOCK_STREAM else listener
+        far.settimeout(1)
+        _, origin = far.recvfrom(64)
+        enforcer = Enforcer(Enforce(), host="h", clock=utc_now, kernel=pair.kernel, report=lambda _: None)
+        target = workload(pair.netns)
+        enforcer.desire([target], {target.id: ruleset([ALLOW_ALL], [DENY_ALL])})
+        enforcer.reconcile()
+        with contextlib.suppress(OSError):
+            far.sendto(b"x", origin or out.getsockname()) if kind is socket.SOCK_DGRAM else far.send(b"x")
+        time.sleep(0.1)
+        with contextlib.suppress(OSError):
+            out.send(b"secret")
+        assert received(far) == b""
+        far.close()
+
+
+def received(link: socket.socket) -> bytes:
+    """What arrives before the socket's time is over; empty when nothing does or the connection is gone."""
+    try:
+        return link.recv(64)
+    except OSError:
+        return b""

@@ -11,6 +11,8 @@ from datetime import timedelta
 
 import pytest
 
+from enforcer.clean import clean
+from enforcer.kernel import SystemKernel
 from enforcer.netns import Netns
 from enforcer.reconcile import Enforcer
 from ringfence.clock import utc_now
@@ -24,7 +26,7 @@ from tests.support.kernel_agreement import CLIENT, TCP, UDP, WORKLOAD, Attempt, 
 from tests.support.namespaces import Fabric, Namespace
 from tests.support.require import require
 from tests.support.rulesets import DENY_ALL, access, address_set, quarantine, rule, ruleset, service, workload
-from tests.support.sockets import open_socket
+from tests.support.sockets import inside, open_socket
 from tests.support.streams import DatagramStream, Download
 from tests.support.traffic import Probe, TcpEcho, UdpEcho, probe_tcp, probe_udp
 from tests.support.wait import wait_until
@@ -32,6 +34,7 @@ from tests.support.wait import wait_until
 pytestmark = pytest.mark.root
 Reported = list[Enforcement | Drift | Quarantine]
 OPEN = ruleset(sets=[address_set("unused", "192.0.2.0/24")])
+STRICT = ruleset([rule(16, True, "peers", service(TCP, 80)), DENY_ALL], sets=[address_set("peers", "10.0.0.0/8")])
 MATRIX = [
     *(Attempt(d, v, p, 80) for d in Direction for v in (4, 6) for p in (TCP, UDP)),
     *(Attempt(d, v, 1 if v == 4 else 58) for d in Direction for v in (4, 6)),
@@ -113,6 +116,7 @@ def test_the_proof_names_what_was_seen(pair: Pair) -> None:
     assert [check.name for check in proof.checks] == [
         "rules read back",
         "position",
+        "packet sockets",
         "connections cut",
         "probe from inside",
         "drop counters",
@@ -277,3 +281,91 @@ def test_with_the_enforcer_running_an_order_is_told_once_and_a_release_has_the_l
         assert [item for item in reported if isinstance(item, Quarantine)] == []
     finally:
         enforcer.stop()
+
+
+def test_a_session_of_the_controlled_access_outlives_the_proof_and_every_one_after_it(pair: Pair) -> None:
+    enforcer, target = desired(pair)
+    forensics = access(Direction.INGRESS, "10.9.0.1/32", service(TCP, 22))
+    with inside(pair.workload.path, lambda: socket.create_server((WORKLOAD[0], 22))) as listener:
+        client = open_socket(pair.client.path, CLIENT[0], socket.SOCK_STREAM)
+        client.connect((WORKLOAD[0], 22))
+        server, _ = listener.accept()
+        with client, server, DatagramStream(pair.client.path, pair.workload.path, WORKLOAD[0]) as other:
+            wait_until("another stream runs", lambda: other.received > 0)
+            for number in range(2):
+                done = enforcer.order(target, quarantine(target, forensics, id=f"q{number}"))
+                assert done.state is QuarantineState.VERIFIED, done.proof
+                client.settimeout(3)
+                client.sendall(b"question")
+                assert server.recv(64) == b"question"
+                server.sendall(b"answer")
+                assert client.recv(64) == b"answer"
+
+
+def test_a_granted_neighbour_is_not_what_the_probe_tries(pair: Pair) -> None:
+    enforcer, target = desired(pair)
+    done = enforcer.order(target, quarantine(target, access(Direction.EGRESS, "10.9.0.1/32", service())))
+    assert done.state is QuarantineState.VERIFIED, done.proof
+
+
+def test_a_gateway_on_the_link_is_tried_where_there_is_no_network(pair: Pair) -> None:
+    for family, device in (("-4", "w0b"), ("-6", "w0b")):
+        pair.workload.run("ip", family, "address", "flush", "dev", device)
+    pair.workload.run("ip", "address", "add", "10.9.0.2/32", "dev", "w0b")
+    pair.workload.run("ip", "route", "add", "169.254.1.1", "dev", "w0b", "scope", "link")
+    pair.workload.run("ip", "route", "add", "default", "via", "169.254.1.1")
+    enforcer, target = desired(pair)
+    done = enforcer.order(target, quarantine(target))
+    assert done.state is QuarantineState.VERIFIED, done.proof
+    assert done.proof is not None
+    assert "169.254.1.1" in next(check.detail for check in done.proof.checks if check.name == "probe from inside")
+
+
+def test_an_interface_that_cannot_be_tried_is_partial(pair: Pair) -> None:
+    for family in ("-4", "-6"):
+        pair.workload.run("ip", family, "address", "flush", "dev", "w0b")
+    pair.workload.run("ip", "address", "add", "10.9.0.2/32", "dev", "w0b")
+    enforcer, target = desired(pair)
+    assert enforcer.order(target, quarantine(target)).state is QuarantineState.PARTIAL
+
+
+def test_a_ruleset_that_cannot_be_expressed_does_not_keep_it_reachable(pair: Pair) -> None:
+    enforcer, target = desired(pair)
+    enforcer.desire([target], {target.id: ruleset([rule(1 << 20, True)])})
+    done = enforcer.order(target, quarantine(target))
+    assert done.state is QuarantineState.VERIFIED, done.proof
+    with TcpEcho(pair.workload.path, WORKLOAD[0], 80):
+        assert probe_tcp(pair.client.path, WORKLOAD[0], 80, timeout=0.3) is Probe.TIMEOUT
+
+
+@pytest.mark.parametrize(("before", "after"), [("nft", "legacy"), ("legacy", "nft")])
+def test_what_the_other_backend_holds_is_taken_away(pair: Pair, before: str, after: str) -> None:
+    require("iptables-nft", "iptables-legacy")
+    pair.kernel = SystemKernel(Enforce(backend=before))
+    enforcer, target = desired(pair, STRICT)
+    order = enforcer.order(target, quarantine(target))
+    pair.kernel = SystemKernel(Enforce(backend=after))
+    again = enforcer_for(pair, [])
+    again.restore([order])
+    again.desire([target], {target.id: STRICT})
+    again.reconcile()
+    for program in ("iptables", "ip6tables"):
+        assert "RINGFENCE" not in pair.workload.run(f"{program}-{before}-save")
+        assert "RINGFENCE" in pair.workload.run(f"{program}-{after}-save")
+    again.release(target, order)
+    with TcpEcho(pair.workload.path, WORKLOAD[0], 80):
+        assert probe_tcp(pair.client.path, WORKLOAD[0], 80) is Probe.OPEN
+    assert clean(SystemKernel(Enforce(backend=before)), [pair.netns]) == 1
+    assert "RINGFENCE" not in pair.workload.run(f"iptables-{after}-save")
+    assert "ringfence" not in pair.workload.run("ipset", "save")
+
+
+def test_clean_leaves_what_only_begins_like_ours(pair: Pair) -> None:
+    pair.workload.run("ipset", "create", "ringfence-admin-allow", "hash:net")
+    pair.workload.run("iptables", "-N", "RINGFENCE-ADMIN")
+    pair.workload.run("iptables", "-A", "INPUT", "-j", "RINGFENCE-ADMIN")
+    desired(pair, STRICT)
+    clean(pair.kernel, [pair.netns])
+    assert "ringfence-admin-allow" in saved(pair.workload)
+    assert "-A INPUT -j RINGFENCE-ADMIN" in saved(pair.workload)
+    assert "RINGFENCE-IN" not in saved(pair.workload)

@@ -93,6 +93,8 @@ class FakeKernel:
         self.writes: list[int] = []
         self.reads: list[int] = []
         self.cuts: list[int] = []
+        self.deaf: set[str] = set()
+        """Cgroup folders whose sockets receive nothing."""
         self.fail_restore: dict[Family, int] = {}
         """How many of the next restores of a family fail."""
         self.fail_sets = 0
@@ -136,6 +138,9 @@ class FakeKernel:
         changed = () if namespace.seal == seal else ("the filters of veth0",)
         namespace.seal = seal
         return Sealed(detail="closed", problem=namespace.unsealable, changed=changed)
+
+    def receive(self, folder: str, *, allowed: bool) -> None:
+        (self.deaf.discard if allowed else self.deaf.add)(folder)
 
     def cut(self, netns: Netns, scope: Scope | None, access: Access = ()) -> Cut:
         namespace = self._namespace(netns)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enforcer.names import Family, checked, set_name, short_hash, is_our_chain, is_our_set
+from enforcer.names import Family, checked, is_our_chain, is_our_set, set_name, short_hash
 from ringfence.errors import EnforcementFailed
 
 MOST_SET_NAME = 31  # IPSET_MAXNAMELEN without its terminator

@@ -348,3 +348,14 @@ def test_what_cannot_be_sealed_is_partial() -> None:
     assert order.state is QuarantineState.PARTIAL
     assert order.proof is not None
     assert [item.detail for item in order.proof.checks if not item.passed] == ["eth0 is a macvlan; closed"]
+
+
+def test_an_isolated_host_network_workload_receives_nothing_until_it_is_released() -> None:
+    world = World()
+    target = workload(world.netns, containment=Containment.CGROUP, cgroup="docker/abc")
+    world.desire(target)
+    order = world.enforcer.order(target, quarantine(target))
+    assert order.state is QuarantineState.VERIFIED, order.proof
+    assert world.kernel.deaf == {"/fake/docker/abc"}
+    world.enforcer.release(target, order)
+    assert world.kernel.deaf == set()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from enforcer.wire import may_send_frames, no_outer_end
+from enforcer.wire import leads_out, may_send_frames, no_outer_end
 
 
 @pytest.mark.parametrize(
@@ -23,16 +23,24 @@ def test_who_could_send_frames(status: str, may: bool) -> None:
     assert may_send_frames(status, own=77) is may
 
 
+PAIR = {"ifname": "eth0", "flags": ["UP"], "linkinfo": {"info_kind": "veth"}, "link_netnsid": 0}
+INSIDE = {"ifname": "v0", "flags": ["UP"], "linkinfo": {"info_kind": "veth"}}
+MACVLAN = {"ifname": "eth1", "flags": ["UP"], "linkinfo": {"info_kind": "macvlan"}, "link_netnsid": 0}
+HARDWARE = {"ifname": "ens3", "flags": ["UP"]}
+LOOPBACK = {"ifname": "lo", "flags": ["UP", "LOOPBACK"]}
+DOWN = {**MACVLAN, "flags": []}
+
+
 @pytest.mark.parametrize(
-    ("link", "said"),
-    [
-        ({"ifname": "eth0", "linkinfo": {"info_kind": "veth"}, "link_netnsid": 0}, ""),
-        ({"ifname": "eth0", "linkinfo": {"info_kind": "veth"}}, "both ends of eth0 are inside"),
-        ({"ifname": "eth0", "linkinfo": {"info_kind": "macvlan"}, "link_netnsid": 0}, "a macvlan has no end"),
-        ({"ifname": "ens3"}, "a device of its own has no end"),
-    ],
-    ids=["a veth pair", "a pair inside", "macvlan", "hardware"],
+    ("link", "out"),
+    [(PAIR, True), (MACVLAN, True), (HARDWARE, True), (INSIDE, False), (LOOPBACK, False), (DOWN, False)],
+    ids=["veth", "macvlan", "hardware", "a pair inside", "loopback", "down"],
 )
-def test_an_interface_without_an_outer_end_is_named(link: dict[str, Any], said: str) -> None:
-    assert said in no_outer_end(link)
-    assert bool(said) is bool(no_outer_end(link))
+def test_what_leads_out(link: dict[str, Any], out: bool) -> None:
+    assert leads_out(link) is out
+
+
+def test_an_interface_without_an_outer_end_is_named() -> None:
+    assert no_outer_end(PAIR) == ""
+    assert "eth1: a macvlan" in no_outer_end(MACVLAN)
+    assert "ens3" in no_outer_end(HARDWARE)
