@@ -7,8 +7,9 @@ from dataclasses import replace
 from enforcer.kernel import Kernel
 from enforcer.netns import Netns
 from enforcer.observed import Observed
-from enforcer.proof import cut_check, position_check, probe_checks, rules_check
+from enforcer.proof import cut_check, position_check, probe_checks, rules_check, seal_check
 from enforcer.scope import Scope
+from enforcer.wire import Sealed
 from ringfence.clock import Clock
 from ringfence.errors import EnforcementFailed
 from ringfence.model.quarantine import Check, Proof, Quarantine, QuarantineState
@@ -31,7 +32,7 @@ def isolate(
     """
     checks = [rules_check(observed), position_check(observed), *extra]
     if scope is not None:
-        checks.append(_receives_nothing(quarantine, kernel, scope))
+        checks += [_sends_no_frames(kernel, scope), _receives_nothing(quarantine, kernel, scope)]
     connections: int | None = None
     try:
         cut = kernel.cut(netns, scope, quarantine.access)
@@ -49,6 +50,16 @@ def isolate(
     cut_before = quarantine.connections_cut or 0
     total = None if connections is None else cut_before + connections
     return replace(quarantine, state=state, proof=proof, connections_cut=total)
+
+
+def _sends_no_frames(kernel: Kernel, scope: Scope) -> Check:
+    """The host's own interfaces cannot be closed for one of those who use them."""
+    said = kernel.senders(scope.folder)
+    sealed = Sealed(
+        detail=said or "nobody in its cgroup holds CAP_NET_RAW",
+        problem="a packet socket sends past the rules of the host" if said else "",
+    )
+    return seal_check(sealed)
 
 
 def _receives_nothing(quarantine: Quarantine, kernel: Kernel, scope: Scope) -> Check:

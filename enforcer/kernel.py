@@ -18,7 +18,7 @@ from enforcer.observed import Observed, ObservedRule, holds_ours, parse_sets, pa
 from enforcer.probe import ProbeResult, probe_from
 from enforcer.scope import Scope
 from enforcer.watch import NetlinkWatch
-from enforcer.wire import Sealed, seal_wires
+from enforcer.wire import Sealed, seal_wires, senders_in
 from ringfence.config import Enforce
 from ringfence.errors import EnforcementFailed
 from ringfence.model.quarantine import ControlledAccess
@@ -61,6 +61,9 @@ class Isolation(Protocol):
 
     def seal(self, netns: Netns, seal: Seal | None) -> Sealed:
         """Close the namespace's interfaces at their outer ends against packet sockets; None opens them again."""
+
+    def senders(self, folder: str) -> str:
+        """Who in a cgroup could send frames that no rule sees, in words; empty: nobody."""
 
     def receive(self, folder: str, *, allowed: bool) -> None:
         """Whether the sockets of a cgroup receive anything at all."""
@@ -141,6 +144,9 @@ class SystemKernel:
 
     def seal(self, netns: Netns, seal: Seal | None) -> Sealed:
         return seal_wires(netns, self._run, seal)
+
+    def senders(self, folder: str) -> str:
+        return senders_in(folder)
 
     def receive(self, folder: str, *, allowed: bool) -> None:
         receive(folder, allowed=allowed)

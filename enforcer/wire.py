@@ -94,11 +94,26 @@ def _senders(netns: Netns) -> str:
         return "a packet socket is open"
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if (path / "ns/net").stat().st_ino == netns.inode and may_send_frames(
-                (path / "status").read_text("utf-8", "replace"), os.getpid()
-            ):
-                return f"process {path.name} may use packet sockets (CAP_NET_RAW)"
+            if (path / "ns/net").stat().st_ino == netns.inode and (said := _sender(path)):
+                return said
     return ""
+
+
+def senders_in(folder: str) -> str:
+    """The same for the processes of a cgroup and of those below it."""
+    for processes in Path(folder).rglob("cgroup.procs"):
+        with contextlib.suppress(OSError):
+            for number in processes.read_text("ascii").split():
+                if said := _sender(Path("/proc", number)):
+                    return said
+    return ""
+
+
+def _sender(process: Path) -> str:
+    status = (process / "status").read_text("utf-8", "replace")
+    return (
+        f"process {process.name} may use packet sockets (CAP_NET_RAW)" if may_send_frames(status, os.getpid()) else ""
+    )
 
 
 def may_send_frames(status: str, own: int) -> bool:

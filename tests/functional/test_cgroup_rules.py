@@ -83,11 +83,11 @@ def cgroup() -> Iterator[Callable[[str], Path]]:
         folder.rmdir()
 
 
-def command(namespace: Namespace, folder: Path, script: str, *arguments: str) -> list[str]:
-    """Runs a Python script in the namespace and in the cgroup."""
-    return namespace.command(
-        "sh", "-c", 'echo $$ > "$0"/cgroup.procs; exec "$@"', str(folder), sys.executable, "-c", script, *arguments
-    )
+def command(namespace: Namespace, folder: Path, script: str, *arguments: str, raw: bool = False) -> list[str]:
+    """Runs a Python script in the namespace and in the cgroup; `raw`: with the right to packet sockets."""
+    enter = 'echo $$ > "$0"/cgroup.procs; exec "$@"'
+    bounded = () if raw else ("setpriv", "--bounding-set", "-net_raw")
+    return namespace.command("sh", "-c", enter, str(folder), *bounded, sys.executable, "-c", script, *arguments)
 
 
 def connects(namespace: Namespace, folder: Path, address: str, port: int) -> bool:
@@ -275,3 +275,20 @@ def test_with_a_controlled_access_datagrams_still_come_in_and_the_proof_says_so(
     assert done.state is QuarantineState.PARTIAL
     assert done.proof is not None
     assert [check.name for check in done.proof.checks if not check.passed] == ["datagrams from outside"]
+
+
+def test_the_right_to_packet_sockets_on_the_host_is_partial(pair: Pair, cgroup: Callable[[str], Path]) -> None:
+    folder = cgroup("a")
+    enforcer, target = desired(pair, folder)
+    argv = command(pair.workload, folder, RECEIVE, WORKLOAD[0], "5353", raw=True)
+    # The shell in between makes it a child of somebody else than the enforcer.
+    with subprocess.Popen(["sh", "-c", '"$@" & wait', "sh", *argv], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            done = enforcer.order(target, quarantine(target))
+            assert done.proof is not None
+            assert [check.name for check in done.proof.checks if not check.passed] == ["packet sockets"]
+        finally:
+            for pid in (folder / "cgroup.procs").read_text().split():
+                os.kill(int(pid), signal.SIGKILL)

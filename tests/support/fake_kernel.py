@@ -139,6 +139,9 @@ class FakeKernel:
         namespace.seal = seal
         return Sealed(detail="closed", problem=namespace.unsealable, changed=changed)
 
+    def senders(self, folder: str) -> str:
+        return ""
+
     def receive(self, folder: str, *, allowed: bool) -> None:
         (self.deaf.discard if allowed else self.deaf.add)(folder)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from enforcer.iptables import Commands, choose_commands, run
+from enforcer.iptables import Commands, choose_commands, other_commands, run
 from enforcer.names import Family
 from enforcer.netns import Netns
 from ringfence.errors import EnforcementFailed
@@ -60,3 +60,14 @@ def test_a_failure_says_what_the_program_said() -> None:
 def test_input_of_any_size_arrives_whole() -> None:
     text = "line\n" * 200_000
     assert run(["wc", "-c"], text=text).strip() == str(len(text))
+
+
+@pytest.mark.parametrize(("legacy", "suffix"), [(True, "-nft"), (False, "-legacy")])
+def test_the_other_backend_is_asked_for_by_name_or_not_there(legacy: bool, suffix: str) -> None:
+    def missing(argv: Sequence[str], *, netns: Netns | None = None, text: str = "") -> str:
+        raise EnforcementFailed(f"{argv[0]} is not installed")
+
+    versions = Versions("iptables v1.8.9")
+    assert other_commands(Commands(legacy=legacy), versions) == Commands(legacy=not legacy, suffix=suffix)
+    assert versions.asked == [[f"iptables{suffix}", "-V"]]
+    assert other_commands(Commands(legacy=legacy), missing) is None

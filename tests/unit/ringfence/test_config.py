@@ -50,6 +50,12 @@ def test_text_becomes_the_type_of_the_default(key: str, text: str, expected: obj
     assert getattr(getattr(load(environment={key: text}), section), name) == expected
 
 
+@pytest.mark.parametrize("mask", ["0xFFFFFF00", "0x01000000", "0x00F0FF00", "0", "-256"])
+def test_a_mark_mask_is_one_run_of_bits_beside_those_of_the_slots(mask: str) -> None:
+    with pytest.raises(ConfigError, match="one run of bits within 0x00ffffff"):
+        load(environment={"RINGFENCE_ENFORCE__MARK_MASK": mask})
+
+
 def test_every_problem_is_reported_at_once() -> None:
     environment = {"RINGFENCE_WEB__PRT": "1", "RINGFENCE_WEB__PORT": "many", "RINGFENCE_CAPTURE__ENABLED": "maybe"}
     with pytest.raises(ConfigError) as caught:
