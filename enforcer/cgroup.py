@@ -12,7 +12,7 @@ import os
 import platform
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ringfence.errors import EnforcementFailed
@@ -34,34 +34,31 @@ def receive(folder: str, *, allowed: bool) -> bool:
     """Attach or detach the program; returns whether that was needed. It stays when this process ends.
 
     Raises:
-        EnforcementFailed: the kernel refuses it, or the cgroup is gone.
+        EnforcementFailed: the kernel refuses it. Where it cannot even be asked, nothing of ours is there to detach.
     """
-    with _opened(folder) as cgroup:
-        ours = list(_ours(cgroup))
+    with ExitStack() as stack:
         try:
+            cgroup = stack.enter_context(_opened(folder))
+            ours = list(_ours(cgroup))
+        except EnforcementFailed:
             if allowed:
-                for program in ours:
-                    _bpf(PROG_DETACH, struct.pack("<IIII", cgroup, program, INET_INGRESS, 0))
-            elif not ours:
-                program = _load()
-                ours.append(program)
-                _bpf(PROG_ATTACH, struct.pack("<IIIII", cgroup, program, INET_INGRESS, ALLOW_MULTI, 0))
-                return True
+                return False
+            raise
+        for program in ours:
+            stack.callback(os.close, program)
+            if allowed:
+                _bpf(PROG_DETACH, struct.pack("<IIII", cgroup, program, INET_INGRESS, 0))
+        if allowed or ours:
             return allowed and bool(ours)
-        finally:
-            for program in ours:
-                os.close(program)
+        program = _load()
+        stack.callback(os.close, program)
+        _bpf(PROG_ATTACH, struct.pack("<IIIII", cgroup, program, INET_INGRESS, ALLOW_MULTI, 0))
+        return True
 
 
 def receive_everywhere(mount: str) -> int:
     """Detach the program from every cgroup below; returns from how many."""
-    count = 0
-    for found in Path(mount).rglob("cgroup.procs"):
-        try:
-            count += receive(str(found.parent), allowed=True)
-        except EnforcementFailed:
-            continue  # it has ended in between, or has no such hook: then nothing of ours is there
-    return count
+    return sum(receive(str(found.parent), allowed=True) for found in Path(mount).rglob("cgroup.procs"))
 
 
 def _load() -> int:

@@ -187,8 +187,9 @@ def _nsid(link: socket.socket, descriptor: int) -> int:
 def _close(end: End, seal: Seal, run: Runner) -> Iterator[str]:
     """Hold both programs at an outer end and read them back; yields what was not there."""
     wanted = {"ingress": seal.sent, "egress": seal.received}
-    wrong = [way for way, program in wanted.items() if not _holds(end, way, program, run)]
-    if wrong and not _hooked(end, run):
+    hooked = _hooked(end, run)
+    wrong = [way for way, program in wanted.items() if not (hooked and _holds(end, way, program, run))]
+    if not hooked:
         run(["tc", "qdisc", "add", "dev", end.device, "clsact"], netns=end.netns)
     for way in wrong:
         run([*_filter("replace", end, way), "da", "bytecode", wanted[way]], netns=end.netns)
@@ -232,7 +233,7 @@ def _ours(item: Mapping[str, Any]) -> bool:
 
 
 def _holds(end: End, way: str, program: str, run: Runner) -> bool:
-    first = next(iter(_filters(end, way, run)), None) if _hooked(end, run) else None
+    first = next(iter(_filters(end, way, run)), None)
     if first is None or not _ours(first):
         return False
     options = first["options"]

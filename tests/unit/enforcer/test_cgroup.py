@@ -18,6 +18,7 @@ def test_the_program_fits_what_the_kernel_keeps_of_it() -> None:
 def test_a_cgroup_that_is_gone_is_said(tmp_path: Path) -> None:
     with pytest.raises(EnforcementFailed, match="is gone"):
         receive(str(tmp_path / "gone"), allowed=False)
+    assert not receive(str(tmp_path / "gone"), allowed=True), "nothing is left to be taken away"
 
 
 def test_what_is_no_cgroup_is_passed_over(tmp_path: Path) -> None:
