@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from flask import Request
 from werkzeug.datastructures import MultiDict
+from werkzeug.routing import IntegerConverter
 
 from web import tokens
 
@@ -47,6 +48,12 @@ class Address:
         """This list with one more condition; leaves the page and the open row."""
         text = tokens.with_token(self.one("q"), tokens.term(field, value))
         return _build(path or self.path, self.parameters, {"q": text, "cursor": None, "flow": None, "edge": None})
+
+
+class WholeNumber(IntegerConverter):
+    """A number in a path that fits the stores; longer ones are no address of ours."""
+
+    regex = r"\d{1,18}"
 
 
 def _build(path: str, parameters: Mapping[str, tuple[str, ...]], changes: Mapping[str, Change]) -> str:

@@ -13,6 +13,7 @@ from flask_limiter.util import get_remote_address
 from flask_wtf.csrf import CSRFProtect
 
 from web import guard, problems, render
+from web.address import WholeNumber
 from web.api import blueprint as api
 from web.pages import BLUEPRINTS
 from web.secret import load_secret
@@ -45,6 +46,7 @@ def create_app(services: Services) -> Flask:
         RATELIMIT_HEADERS_ENABLED=True,
     )
     app.extensions["ringfence"] = services
+    app.url_map.converters["int"] = WholeNumber
     app.json.sort_keys = False  # type: ignore[attr-defined]
     csrf = CSRFProtect(app)
     guard.install(app, csrf)

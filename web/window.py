@@ -17,6 +17,8 @@ PRESETS: dict[str, tuple[str, timedelta]] = {
 }
 DEFAULT = "1h"
 LONGEST = timedelta(days=400)
+YEARS = range(1970, 2262)
+"""Moments that every store and every time zone can express: nanoseconds since 1970 in 64 bits end in 2262."""
 BUCKETS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 7 * 86400)
 MOST_BUCKETS = 120
 
@@ -89,13 +91,19 @@ def read_moment(text: str, zone: ZoneInfo, name: str) -> datetime:
     """ISO 8601, or whole seconds since 1970; the result is in UTC.
 
     Raises:
-        WindowInvalid: it is neither.
+        WindowInvalid: it is neither, or lies outside of `YEARS`.
     """
     try:
-        if text.isascii() and text.isdecimal():
-            return datetime.fromtimestamp(int(text), UTC)
-        found = datetime.fromisoformat(text)
-        moment = found if found.tzinfo else found.replace(tzinfo=zone)
-        return moment.astimezone(UTC)
+        moment = _moment(text, zone)
     except (ValueError, OverflowError, OSError):
         raise WindowInvalid(f"“{text[:60]}” ({name}) is no time: write it like 2026-11-24T09:30") from None
+    if moment.year not in YEARS:
+        raise WindowInvalid(f"“{text[:60]}” ({name}) is not between the years {YEARS[0]} and {YEARS[-1]}")
+    return moment
+
+
+def _moment(text: str, zone: ZoneInfo) -> datetime:
+    if text.isascii() and text.isdecimal():
+        return datetime.fromtimestamp(int(text), UTC)
+    found = datetime.fromisoformat(text)
+    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)

@@ -64,7 +64,7 @@ def test_a_database_of_a_later_version_is_refused(target: str | Path, state: Sta
 def test_revision_0_is_the_empty_policy(state: State) -> None:
     assert (state.policies.current().revision, state.policies.current().text) == (0, "")
     assert state.policies.get(0) == state.policies.current()
-    assert state.policies.get(1) is None
+    assert [state.policies.get(number) for number in (1, -1, 2**63, 10**30)] == [None] * 4
 
 
 def test_revisions_are_appended_and_listed_newest_first(state: State) -> None:

@@ -15,6 +15,9 @@ from ringfence.store.state import PolicyRevision
 ATTEMPTS = 20
 """Tries against others who apply at the same moment, when the caller did not ask for a certain revision."""
 
+STORABLE = range(2**63)
+"""Numbers that the column holds; drivers refuse others with errors of their own."""
+
 
 class PolicyTable:
     """`PolicyHistory`: revisions are only ever added."""
@@ -27,6 +30,8 @@ class PolicyTable:
             return _revision(connection.execute(sa.select(TABLE).order_by(TABLE.c.revision.desc()).limit(1)).one())
 
     def get(self, revision: int) -> PolicyRevision | None:
+        if revision not in STORABLE:
+            return None
         with self._database.reading() as connection:
             row = connection.execute(sa.select(TABLE).where(TABLE.c.revision == revision)).one_or_none()
         return _revision(row) if row else None

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from werkzeug.routing import Rule
 
 from ringfence.errors import NotFound, RingfenceError, StoreUnavailable
 from tests.support.site import Site
 from web.problems import PROBLEM_JSON, SENTENCES, STATUS
+
+STREAMS = {"flows.live", "api.stream", "changes.stream"}
+
+
+def path_of(rule: Rule) -> str:
+    return re.sub(r"<any[^>]+>", "csv", re.sub(r"<int[^>]*>", "1", re.sub(r"<(?!any|int)[^>]+>", "x", rule.rule)))
 
 
 def failing(site: Site, error: Exception) -> str:
@@ -74,3 +83,66 @@ def test_a_store_that_is_away_is_said_to_be_away(site: Site) -> None:
 
 def test_every_named_error_has_a_status() -> None:
     assert all(any(issubclass(kind, known) for known, _ in STATUS) for kind in (NotFound, RingfenceError))
+
+
+LONG = "9" * 5_000
+HOSTILE: dict[str, dict[str, object]] = {
+    "before the years": {"from": "0001-01-01T00:00Z", "to": "0001-01-02", "tz": "America/New_York"},
+    "after the years": {"from": "9999-12-31T10:00Z", "to": "9999-12-31T23:59Z", "tz": "Asia/Tokyo"},
+    "only an end": {"to": "0001-01-01T00:00"},
+    "the first moment, compared": {"from": "1970-01-01T00:00Z", "to": "1971-01-01T00:00Z", "compare": "1"},
+    "the last moment": {"from": "2261-12-31T00:00Z", "to": "2261-12-31T23:59Z", "tz": "Asia/Tokyo", "compare": "1"},
+    "numbers as times": {"from": "-1", "to": LONG, "tz": LONG},
+    "a strange zone": {"range": "7d", "tz": "../../etc/passwd\0"},
+    "a strange range": {"range": "\ud7ff\0' OR 1=1"},
+    "a deep filter": {"q": "(" * 5_000 + ")" * 5_000, "off": "not " * 2_000},
+    "a strange filter": {"q": "src_ip: 999.1.1.1/77 or dst_port: 99999999999999999999-1 or \0", "off": ["\0", ":"]},
+    "rows by cursor": {"cursor": f"{LONG}_x", "limit": LONG, "offset": LONG, "page": LONG, "cols": LONG, "flow": "\0"},
+    "other cursors": {
+        "cursor": "-62135596800000001_\0",
+        "limit": "-1",
+        "offset": "-1",
+        "edge": "\0>\0",
+        "by": "label.",
+    },
+    "too many digits": {"revision": LONG, "line": LONG, "from_revision": LONG, "limit": "0000001" + "0" * 5_000},
+    "too large for a store": {
+        "revision": str(2**63),
+        "line": str(-(2**63) - 1),
+        "cursor": str(2**63),
+        "offset": "999999",
+    },
+    "names nobody has": dict.fromkeys(("state", "severity", "action", "actor", "text", "name"), "\x00\u202e%s{{7*7}}"),
+}
+PATH_VALUES = ("9" * 20, str(2**63), LONG, "%00", "..%5c..", "x" * 3_000)
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_no_query_makes_a_page_fail(shop: Site, hostile: str) -> None:
+    client = shop.client("admin")
+    failed = []
+    for rule in shop.app.url_map.iter_rules():
+        if "GET" not in rule.methods or rule.endpoint in {"static", "api.audit_verify"}:
+            continue
+        path = path_of(rule)
+        method = "HEAD" if rule.endpoint in STREAMS else "GET"
+        answer = client.open(path, method=method, query_string=HOSTILE[hostile])
+        answer.close()
+        if answer.status_code >= 500:
+            failed.append(f"{path} gave {answer.status_code}")
+    assert failed == []
+
+
+def test_no_path_makes_a_page_fail(shop: Site) -> None:
+    client = shop.client("admin")
+    failed = []
+    for rule in shop.app.url_map.iter_rules():
+        if "GET" not in rule.methods or not rule.arguments or rule.endpoint == "static":
+            continue
+        for value in PATH_VALUES:
+            path = re.sub(r"<[^>]+>", value, rule.rule)
+            answer = client.get(path)
+            answer.close()
+            if answer.status_code >= 500:
+                failed.append(f"{path[:80]} gave {answer.status_code}")
+    assert failed == []

@@ -49,6 +49,9 @@ def test_a_missing_end_is_now_and_a_missing_start_an_hour_before() -> None:
         ({"from_": "yesterday"}, "is no time"),
         ({"from_": "9" * 30}, "is no time"),
         ({"to": "0001-01-01"}, "is no time"),
+        ({"to": "0001-01-02T00:00+00:00"}, "between the years 1970 and 2261"),
+        ({"from_": "1969-12-31T23:59+00:00"}, "between the years 1970 and 2261"),
+        ({"from_": "9999-12-31T10:00+00:00", "to": "9999-12-31T11:00+00:00"}, "between the years 1970 and 2261"),
     ],
     ids=str,
 )
