@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 from flask import Flask, Response, current_app, g, request, session
 from flask_wtf.csrf import CSRFProtect
@@ -17,8 +17,10 @@ from web.actions import Actor
 from web.identity import identify
 from web.permissions import needed_for, permitted
 from web.problems import Refused
+from web.refusals import Refusals
 from web.services import Services
 
+UNKNOWN_TOKEN = "This token is unknown, has expired or was revoked."  # noqa: S105 -- a sentence
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADERS = {
     "Content-Security-Policy": (
@@ -38,10 +40,12 @@ _log = logger("web")
 
 def install(app: Flask, csrf: CSRFProtect) -> None:
     """Put the guard before and after every request of an application."""
+    refusals = Refusals()
 
     @app.before_request
     def admit() -> None:
-        _admit(csrf)
+        _note_repeated(refusals)
+        _admit(csrf, refusals)
 
     @app.after_request
     def seal(response: Response) -> Response:
@@ -74,7 +78,7 @@ def actor() -> Actor:
 
 
 def origin() -> str:
-    """The peer's address; forwarding headers are not believed."""
+    """The address of the peer, or as so many trusted proxies as are configured forward it."""
     return request.remote_addr or ""
 
 
@@ -83,9 +87,15 @@ def session_lifetime() -> timedelta:
 
 
 def record(
-    action: EventAction, target: str, *, outcome: str = "success", by: str | None = None, **detail: object
+    action: EventAction,
+    target: str,
+    *,
+    outcome: str = "success",
+    by: str | None = None,
+    source: str | None = None,
+    **detail: object,
 ) -> None:
-    """Write an audit event for this request.
+    """Write an audit event for this request; `by` and `source` when it is about a former one.
 
     Raises:
         AuditUnavailable: it could not be made durable; a change must then not be made.
@@ -97,26 +107,42 @@ def record(
         action=action,
         target=target[:500],
         outcome=outcome,
-        origin=origin(),
+        origin=origin() if source is None else source,
         detail=detail,
     )
     services().audit.append(event)
 
 
-def note(action: EventAction, target: str, *, outcome: str, by: str | None = None, **detail: object) -> None:
+def note(action: EventAction, target: str, *, outcome: str, **detail: Any) -> None:
     """Like `record` for what is refused anyway: an audit log that cannot be written makes it no more allowed."""
     try:
-        record(action, target, outcome=outcome, by=by, **detail)
+        record(action, target, outcome=outcome, **detail)
     except AuditUnavailable as error:
         _log.error("refusal not recorded", action=action.value, target=target, error=str(error))
 
 
-def _admit(csrf: CSRFProtect) -> None:
+def _note_repeated(refusals: Refusals) -> None:
+    """Record how often was refused what is not recorded each time."""
+    for tally in refusals.due(services().clock()):
+        about = {"by": tally.user, "source": tally.origin}
+        note(
+            EventAction.ACCESS_DENIED,
+            tally.route,
+            outcome="denied",
+            **about,
+            times=tally.times,
+            since=tally.since.isoformat(),
+        )
+
+
+def _admit(csrf: CSRFProtect, refusals: Refusals) -> None:
     given = services()
     g.caller = None
     if request.endpoint is None or request.endpoint == "static":
         return
     g.caller = identify(request, session, given.state, session_lifetime(), given.clock())
+    if g.caller is None and request.path.startswith("/api/"):
+        raise Refused(401, UNKNOWN_TOKEN if "Authorization" in request.headers else "Sign in first.")
     if request.method not in SAFE and not (g.caller and g.caller.by_token):
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
             raise Refused(403, "This request came from another site.")
@@ -127,11 +153,8 @@ def _admit(csrf: CSRFProtect) -> None:
         return
     if role is None:
         raise Refused(401, "Sign in first.")
-    note(
-        EventAction.ACCESS_DENIED,
-        request.path,
-        outcome="denied",
-        method=request.method,
-        needs=needed.value if needed else "unlisted",
-    )
+    route = str(request.url_rule)
+    if refusals.first(g.caller.user.name, route, origin(), given.clock()):
+        wanted = needed.value if needed else "unlisted"
+        note(EventAction.ACCESS_DENIED, request.path, outcome="denied", method=request.method, needs=wanted)
     raise Refused(403, f"Your role ({role.value}) may not do this.")

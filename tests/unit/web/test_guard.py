@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import pytest
 
 from ringfence.model.event import EventAction
@@ -60,6 +63,32 @@ def test_a_refusal_is_recorded(site: Site) -> None:
     client = site.client("viewer")
     assert client.get("/users").status_code == 403
     assert actions(site)[-1] == ("viewer", EventAction.ACCESS_DENIED.value, "denied")
+
+
+def test_refusals_in_a_row_are_counted_in_one_record(tmp_path: Path) -> None:
+    moments = [datetime(2026, 3, 1, tzinfo=UTC)]
+    with Site(tmp_path, clock=lambda: moments[-1]) as site:
+        client = site.client("viewer")
+        assert [client.get("/users").status_code for _ in range(300)] == [403] * 300
+        assert client.get("/audit").status_code == 403
+        moments.append(moments[0] + timedelta(minutes=1))
+        site.client("admin").get("/account")
+        events = [item.event for item in site.audit.records()]
+    assert [(event.actor, event.target, event.detail.get("times")) for event in events] == [
+        ("viewer", "/users", None),
+        ("viewer", "/audit", None),
+        ("viewer", "/users", 299),
+    ]
+    assert events[-1].origin == "127.0.0.1"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}], ids=["anonymous", "wrong token"])
+def test_a_program_that_is_nobody_is_asked_to_sign_in_before_its_form_is_looked_at(
+    shop: Site, headers: dict[str, str]
+) -> None:
+    answer = shop.client().post("/api/v1/policies/check", json={"text": ""}, headers=headers)
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert ("token" in answer.get_json()["detail"]) is bool(headers)
 
 
 def test_login_failure_and_logout_are_recorded(site: Site) -> None:
