@@ -115,6 +115,9 @@ class Web:
     address: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(8844, "Port to listen on.", least=0, most=65535)
     public_url: str = _setting("", "URL people use, when a proxy stands in front.")
+    trusted_proxies: int = _setting(
+        0, "Proxies in front whose X-Forwarded-For and -Proto are believed; each must set both.", least=0, most=10
+    )
     session_hours: float = _setting(12.0, "Hours a login lasts.", least=0.01)
 
     def url(self, port: int | None = None) -> str:

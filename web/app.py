@@ -9,18 +9,18 @@ from typing import Any
 
 from flask import Flask
 from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from web import guard, problems, render
 from web.address import WholeNumber
 from web.api import blueprint as api
+from web.attempts import ACCOUNT_LIMIT, PEER_LIMIT, by_account, by_peer
 from web.pages import BLUEPRINTS
 from web.secret import load_secret
 from web.services import Services
 
 LARGEST_BODY = 2 * 1024 * 1024
-LOGIN_LIMIT = "10 per minute; 60 per hour"
 LIMITED = ("account.login_submit", "account.invited_submit", "account.invited", "account.password")
 STATIC_SECONDS = 24 * 3600
 
@@ -45,6 +45,8 @@ def create_app(services: Services) -> Flask:
         WTF_CSRF_SSL_STRICT=False,  # our own Referrer-Policy leaves no referrer to compare
         RATELIMIT_HEADERS_ENABLED=True,
     )
+    if proxies := services.config.web.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
     app.extensions["ringfence"] = services
     app.url_map.converters["int"] = WholeNumber
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -54,11 +56,18 @@ def create_app(services: Services) -> Flask:
     render.install(app, _version())
     for blueprint in (*BLUEPRINTS, api):
         app.register_blueprint(blueprint)
-    limiter = Limiter(get_remote_address, app=app, storage_uri="memory://", headers_enabled=True)
-    for endpoint in LIMITED:
-        limited: Any = limiter.limit(LOGIN_LIMIT)(app.view_functions[endpoint])
-        app.view_functions[endpoint] = limited
+    _limit_attempts(app)
     return app
+
+
+def _limit_attempts(app: Flask) -> None:
+    """Guessing is slow, from one place and for one account; counts are kept in this process."""
+    limiter = Limiter(by_peer, app=app, storage_uri="memory://", headers_enabled=True)
+    for endpoint in LIMITED:
+        limited: Any = limiter.limit(PEER_LIMIT)(app.view_functions[endpoint])
+        app.view_functions[endpoint] = limited
+    submit: Any = limiter.limit(ACCOUNT_LIMIT, key_func=by_account)(app.view_functions["account.login_submit"])
+    app.view_functions["account.login_submit"] = submit
 
 
 def _version() -> str:

@@ -16,6 +16,7 @@ from ringfence.model.event import EventAction
 from ringfence.store.state import User
 from web import identity, passwords
 from web.address import local_path
+from web.attempts import remember_browser
 from web.bootstrap import Invitation, create_api_token, read_invitation
 from web.guard import note, record, services, session_lifetime, user
 from web.problems import Refused
@@ -142,6 +143,7 @@ def _sign_in(found: User) -> None:
     except AuditUnavailable as error:
         logger("web").error("login not recorded", user=found.name, error=str(error))
     identity.open_session(session, found, services().clock())
+    remember_browser(found.name)
 
 
 def _invitation(token: str, *, consume: bool) -> Invitation:

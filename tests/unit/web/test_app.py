@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flask.testing import FlaskClient
+
 from tests.support.site import PASSWORD, Site
 from web.app import LARGEST_BODY, create_app
 
@@ -31,6 +33,37 @@ def test_guessing_passwords_is_slowed_down_whatever_the_headers_say(site: Site) 
     assert answers[-1] == 429
     right = site.post(client, "/login", {"name": "admin", "password": PASSWORD}, page="/login")
     assert right.status_code == 429
+
+
+def guess(site: Site, client: FlaskClient, address: str, **headers: str) -> int:
+    form = {"name": "admin", "password": "wrong", "csrf_token": site.token(client, "/login")}
+    answer = client.post("/login", data=form, environ_base={"REMOTE_ADDR": address}, headers=headers)
+    return answer.status_code
+
+
+def test_many_addresses_guess_no_faster_than_one(site: Site) -> None:
+    answers = [guess(site, site.client(), f"2001:db8:{number:x}::1") for number in range(40)]
+    assert answers[:10] == [401] * 10
+    assert set(answers[10:]) == {429}
+
+
+def test_whoever_guesses_does_not_lock_out_a_browser_that_has_been_here(site: Site) -> None:
+    mine = site.client()
+    right = {"name": "admin", "password": PASSWORD}
+    assert site.post(mine, "/login", right, page="/login").status_code == 303
+    site.post(mine, "/logout", {})
+    for number in range(40):
+        guess(site, site.client(), f"2001:db8:{number:x}::1")
+    assert site.post(site.client(), "/login", right, page="/login").status_code == 429
+    assert site.post(mine, "/login", right, page="/login").status_code == 303
+
+
+def test_behind_trusted_proxies_people_are_told_apart_and_only_then(tmp_path: Path) -> None:
+    with Site(tmp_path, settings={"web.trusted_proxies": 1}) as site:
+        spoofed = {"X-Forwarded-For": "10.9.9.9, 192.0.2.7", "X-Forwarded-Proto": "https"}
+        guess(site, site.client(), "10.0.0.1", **spoofed)
+        assert [item.event.origin for item in site.audit.records()] == ["192.0.2.7"]
+        assert "Strict-Transport-Security" in site.client().get("/login", headers=spoofed).headers
 
 
 def test_a_body_that_is_too_large_is_refused_unread(site: Site) -> None:
