@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from ringfence.clock import Clock
-from web.live import HEARTBEAT_SECONDS, LONGEST, Event
+from web.live import LONGEST, WAIT_SECONDS, Event
 from web.services import LiveFeed
 
 TOPICS = ("enforcement", "finding", "gap", "quarantine")
@@ -19,21 +19,24 @@ ASK_SECONDS = 5.0
 def changes(
     feed: LiveFeed | None, clock: Clock, last_id: str = "", sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[Event | None]:
-    """`change` events with the topics that changed and heartbeats (None), until the feed or the time ends.
+    """`change` events with the topics that changed, and None for a moment without, until the feed or the time ends.
 
-    `last_id` is `Last-Event-ID`: what changed since is told at once.
+    `last_id` is `Last-Event-ID`: what changed since is told at once, and everything when nobody knows any more.
     """
     began = clock()
-    last = feed.last() if feed else 0
-    if feed and last_id.isascii() and last_id.isdecimal() and int(last_id) <= last:
-        last = int(last_id)
-    yield Event(id=str(last), name="hello", data=[])
+    newest = feed.last() if feed else 0
+    last = _number(last_id, newest)
+    yield Event(id=str(newest if last is None else last), name="hello", data=[])
+    if last is None:
+        last = newest
+        if last_id:
+            yield Event(id=str(last), name="change", data=list(TOPICS))
     while clock() - began < LONGEST:
         if feed is None:
             sleep(ASK_SECONDS)
             yield Event(id="0", name="change", data=list(TOPICS))
             continue
-        messages = feed.after(last, HEARTBEAT_SECONDS)
+        messages = feed.after(last, WAIT_SECONDS)
         if not messages:
             if feed.closed:
                 return
@@ -41,9 +44,13 @@ def changes(
             continue
         sleep(SETTLE_SECONDS)
         messages = feed.after(last, 0)
+        forgotten = messages[0].number > last + 1
         last = messages[-1].number
-        topics = sorted({message.topic for message in messages} & set(TOPICS))
-        if topics:
-            yield Event(id=str(last), name="change", data=topics)
-        elif feed.closed:
-            return
+        topics = list(TOPICS) if forgotten else sorted({message.topic for message in messages} & set(TOPICS))
+        yield Event(id=str(last), name="change", data=topics) if topics else None
+
+
+def _number(last_id: str, newest: int) -> int | None:
+    """The message that `last_id` names; None when this feed never sent it, as after a restart."""
+    known = last_id.isascii() and last_id.isdecimal() and len(last_id) < 18
+    return int(last_id) if known and int(last_id) <= newest else None

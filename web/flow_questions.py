@@ -97,9 +97,12 @@ def gaps_in(flows: FlowReader, window: Window) -> tuple[Gap, ...]:
     return flows.gaps(window.start, window.end)
 
 
-def newest_since(flows: FlowReader, bar: Bar, since: datetime, now: datetime, *, limit: int = 200) -> FlowPage:
-    """Flows with evidence since a moment, for the live tail of a process that has no feed."""
-    return flows.search(FlowQuery(start=since, end=now + timedelta(seconds=1), filter=bar.filter), limit=limit)
+def newest_since(
+    flows: FlowReader, bar: Bar, since: datetime, now: datetime, *, limit: int, cursor: str | None = None
+) -> FlowPage:
+    """Flows with evidence since a moment, for the live tail."""
+    query = FlowQuery(start=since, end=now + timedelta(seconds=1), filter=bar.filter)
+    return flows.search(query, limit=limit, cursor=cursor)
 
 
 def utc(moment: datetime) -> datetime:

@@ -9,7 +9,7 @@ from flask import Flask, Response, current_app, g, request, session
 from flask_wtf.csrf import CSRFProtect
 
 from ringfence import metrics
-from ringfence.errors import AuditUnavailable
+from ringfence.errors import AuditUnavailable, StoreUnavailable
 from ringfence.log import logger
 from ringfence.model.event import AuditEvent, EventAction
 from ringfence.store.state import User
@@ -80,6 +80,17 @@ def actor() -> Actor:
 def origin() -> str:
     """The address of the peer, or as so many trusted proxies as are configured forward it."""
     return request.remote_addr or ""
+
+
+def still_admitted() -> bool:
+    """Whether the caller of this request would be admitted again now; answers that go on for long ask as they go."""
+    given = services()
+    try:
+        caller = identify(request, session, given.state, session_lifetime(), given.clock())
+    except StoreUnavailable:
+        return False
+    needed = needed_for(request.endpoint or "")
+    return caller is not None and needed is not None and permitted(caller.user.role, needed)
 
 
 def session_lifetime() -> timedelta:

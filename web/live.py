@@ -1,11 +1,9 @@
-"""Live updates: server-sent events of flows that match a filter, with resume, heartbeat and a limit of watchers."""
+"""Live updates: server-sent events of flows that match a filter, with resume, and what was left out."""
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,16 +15,16 @@ from web.bar import Bar
 from web.flow_questions import newest_since
 from web.services import LiveFeed
 
-WATCHERS = 12
-"""Streams at once; each holds a server thread."""
-HEARTBEAT_SECONDS = 15.0
 WAIT_SECONDS = 1.0
 LOOK_BACK = timedelta(seconds=3)
-MOST_ROWS = 200
+RESUME = timedelta(minutes=10)
+"""So far back a stream is taken up again; what came before stands in the list of flows."""
+MOST_ROWS = 500
+"""As many as a page keeps. Of more at once the newest are sent, and how many are not."""
+MOST_PAGES = 6
+"""Read at once: what was sent in the last seconds is read again, and fills pages too."""
 LONGEST = timedelta(hours=1)
-"""A stream ends after this long; browsers take it up again with `Last-Event-ID`, and the login is checked anew."""
-
-_places = threading.BoundedSemaphore(WATCHERS)
+"""A stream ends after this long; browsers take it up again with `Last-Event-ID`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +45,6 @@ def text_of(event: Event | None) -> str:
     return f"id: {event.id}\nevent: {event.name}\n{lines}\n"
 
 
-@contextmanager
-def place() -> Iterator[bool]:
-    """A place among the watchers; False when all are taken."""
-    taken = _places.acquire(blocking=False)
-    try:
-        yield taken
-    finally:
-        if taken:
-            _places.release()
-
-
 @dataclass(slots=True, kw_only=True)
 class Tail:
     """Follows flows: asks the store for what is new whenever the feed stirs, so the filter means what it always means.
@@ -72,35 +59,57 @@ class Tail:
     last_id: str = ""
 
     def events(self) -> Iterator[Event | None]:
-        """Batches of new rows (oldest first) and heartbeats, until the time is up."""
-        began = quiet = self.clock()
-        since = _moment(self.last_id, began)
+        """`flows` (new rows, oldest first), `left_out` before them, and None for a moment without, until time is up.
+
+        `left_out` has `flows`, how many were not sent (null: nobody counted), and the window `start` to `end`.
+        """
+        began = self.clock()
+        asked = _moment(self.last_id, began)
+        since = counted = max(asked, began - RESUME)
         sent: dict[str, datetime] = {}
         yield Event(id=_id(since), name="hello", data={})
+        if since > asked:
+            yield _left_out(None, asked, since)
         while self.clock() - began < LONGEST:
             stirred = self.wait(WAIT_SECONDS)
             if stirred is None:
                 return
             now = self.clock()
-            rows = self._new(since, now, sent) if stirred else []
+            rows, complete = self._new(since, now, sent) if stirred else ([], True)
+            if not complete and (count := self._missed(counted, now, sent)):
+                yield _left_out(count, counted, now)
             if rows:
                 since = max(since, max(row["last_seen"] for row in rows) - LOOK_BACK)
-                quiet = now
+                counted = now
                 yield Event(id=_id(since), name="flows", data=rows)
-            elif (now - quiet).total_seconds() >= HEARTBEAT_SECONDS:
-                quiet = now
+            else:
                 yield None
 
-    def _new(self, since: datetime, now: datetime, sent: dict[str, datetime]) -> Sequence[Mapping[str, Any]]:
+    def _new(self, since: datetime, now: datetime, sent: dict[str, datetime]) -> tuple[list[Mapping[str, Any]], bool]:
+        """Rows that were not sent yet, oldest first, and whether these are all."""
+        fresh: list[Mapping[str, Any]] = []
+        cursor: str | None = None
         try:
-            found = newest_since(self.flows, self.bar, since, now, limit=MOST_ROWS).rows
+            for _ in range(MOST_PAGES):
+                page = newest_since(self.flows, self.bar, since, now, limit=MOST_ROWS, cursor=cursor)
+                fresh += [row for row in page.rows if sent.get(row["flow_id"]) != row["last_seen"] >= since]
+                cursor = page.cursor
+                if cursor is None or len(fresh) >= MOST_ROWS:
+                    break
         except StoreUnavailable:
-            return []
-        fresh = [row for row in found if sent.get(row["flow_id"]) != row["last_seen"] and row["last_seen"] >= since]
-        sent.update({row["flow_id"]: row["last_seen"] for row in fresh})
+            return [], True
         for flow_id in [key for key, seen in sent.items() if seen < since - LOOK_BACK]:
             del sent[flow_id]
-        return fresh[::-1]
+        sent.update({row["flow_id"]: row["last_seen"] for row in fresh})
+        return fresh[::-1], cursor is None
+
+    def _missed(self, since: datetime, now: datetime, sent: Mapping[str, datetime]) -> int:
+        """How many flows with evidence since a moment were not sent."""
+        try:
+            total = newest_since(self.flows, self.bar, since, now, limit=1).total
+        except StoreUnavailable:
+            return 0
+        return max(0, total - sum(seen >= since for seen in sent.values()))
 
 
 def waiter(feed: LiveFeed | None, sleep: Callable[[float], None]) -> Callable[[float], bool | None]:
@@ -126,12 +135,16 @@ def waiter(feed: LiveFeed | None, sleep: Callable[[float], None]) -> Callable[[f
     return stirred
 
 
+def _left_out(count: int | None, start: datetime, end: datetime) -> Event:
+    body = {"flows": count, "start": start.isoformat(), "end": end.isoformat()}
+    return Event(id=_id(end if count is None else start), name="left_out", data=body)
+
+
 def _moment(last_id: str, now: datetime) -> datetime:
-    earliest = now - timedelta(minutes=10)
+    """The moment of a former id; shortly before now for anything else."""
     if not (last_id.isascii() and last_id.isdecimal() and len(last_id) < 18):
         return now - LOOK_BACK
-    moment = datetime.fromtimestamp(int(last_id) / 1e6, now.tzinfo)
-    return min(max(moment, earliest), now)
+    return min(datetime.fromtimestamp(int(last_id) / 1e6, now.tzinfo), now)
 
 
 def _id(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""A live stream as the answer to a request: the flows that its filter matches, for as long as somebody listens."""
+"""A live stream as the answer to a request, for as long as somebody listens who may."""
 
 from __future__ import annotations
 
@@ -8,17 +8,24 @@ from contextlib import nullcontext
 
 from flask import Response, request, stream_with_context
 
+from ringfence.clock import Clock
 from web.changes import changes
-from web.guard import services
-from web.live import Event, Tail, place, text_of, waiter
+from web.guard import services, still_admitted, user
+from web.live import Event, Tail, text_of, waiter
+from web.places import Place, Places
 from web.scope import strict_scope
 
 CONTENT_TYPE = "text/event-stream"
+HEARTBEAT_SECONDS = 15.0
+FULL = Event(id="0", name="full", data="Too many live views are open: reload when others are closed.")
+GIVEN_UP = Event(id="0", name="full", data="Newer windows of yours are live instead: reload to make this one live.")
+
+_places = Places()
 
 
 def stream_of(render: Callable[[Event], Event]) -> Response:
     """A stream of the flows that this request's filter matches; `render` turns an event into what is sent."""
-    given, found = services(), strict_scope()
+    given, found, last_id = services(), strict_scope(), _last_id()
 
     def rendered() -> Iterator[Event | None]:
         with given.live.watching() if given.live else nullcontext():
@@ -27,7 +34,7 @@ def stream_of(render: Callable[[Event], Event]) -> Response:
                 bar=found.bar,
                 clock=given.clock,
                 wait=waiter(given.live, time.sleep),
-                last_id=request.headers.get("Last-Event-ID", ""),
+                last_id=last_id,
             )
             yield from (render(event) if event else None for event in tail.events())
 
@@ -37,19 +44,43 @@ def stream_of(render: Callable[[Event], Event]) -> Response:
 def changes_stream() -> Response:
     """A stream of the topics that change."""
     given = services()
-    return _streamed(changes(given.live, given.clock, request.headers.get("Last-Event-ID", "")))
+    return _streamed(changes(given.live, given.clock, _last_id()))
+
+
+def paced(events: Iterator[Event | None], clock: Clock, place: Place, admitted: Callable[[], bool]) -> Iterator[str]:
+    """The events on the wire, with a heartbeat when none came for a while.
+
+    It ends when the place is given up, and when `admitted` denies: asked before whatever is sent, so that nothing
+    reaches a session that was ended meanwhile.
+    """
+    quiet = clock()
+    for event in events:
+        if place.given_up:
+            yield text_of(GIVEN_UP)
+            return
+        now = clock()
+        if event is None and (now - quiet).total_seconds() < HEARTBEAT_SECONDS:
+            continue
+        if not admitted():
+            return
+        quiet = now
+        yield text_of(event)
 
 
 def _streamed(events: Iterator[Event | None]) -> Response:
-    """The events on the wire, as long as there is a place among the watchers."""
+    clock, name = services().clock, user().name
 
     def send() -> Iterator[str]:
-        with place() as free:
-            if not free:
-                yield text_of(Event(id="0", name="full", data="Too many live views are open."))
-                return
-            for event in events:
-                yield text_of(event)
+        with _places.take(name) as place:
+            if place.free:
+                yield from paced(events, clock, place, still_admitted)
+            else:
+                yield text_of(FULL)
 
     body = "" if request.method == "HEAD" else stream_with_context(send())
     return Response(body, content_type=CONTENT_TYPE, headers={"X-Accel-Buffering": "no"})
+
+
+def _last_id() -> str:
+    """Where to take the stream up again: browsers send the header by themselves, and `after` when a page opens anew."""
+    return request.headers.get("Last-Event-ID") or request.args.get("after", "")

@@ -128,7 +128,11 @@ OPERATIONS = (
         name="stream",
         view=stream,
         summary="Live flows as server-sent events; resumes with Last-Event-ID, a comment every 15 s.",
-        queries=(FILTER, Query(name="Last-Event-ID", doc="Id of the last event.", schema=TEXT, place="header")),
+        queries=(
+            FILTER,
+            Query(name="Last-Event-ID", doc="Id of the last event.", schema=TEXT, place="header"),
+            Query(name="after", doc="The same, where a header cannot be sent.", schema=TEXT),
+        ),
         answer=TEXT,
         content=CONTENT_TYPE,
         problems=(400,),

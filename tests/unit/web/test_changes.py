@@ -45,3 +45,21 @@ def test_without_a_feed_everything_may_have_changed() -> None:
     told = list(islice(changes(None, lambda: NOW, sleep=_quiet), 2))[1]
     assert told is not None
     assert told.data == list(TOPICS)
+
+
+def test_a_page_that_was_away_longer_than_the_feed_remembers_is_told_everything() -> None:
+    feed = Feed(history=2)
+    for topic in ("finding", "gap", "flows", "flows"):
+        feed.publish(topic, {})
+    told = list(islice(changes(feed, lambda: NOW, last_id="1", sleep=_quiet), 2))[1]
+    assert told is not None
+    assert told.data == list(TOPICS)
+
+
+def test_a_page_of_a_former_process_is_told_everything() -> None:
+    told = list(islice(changes(Feed(), lambda: NOW, last_id="77", sleep=_quiet), 2))
+    assert [(event.name, event.id) for event in told if event] == [("hello", "0"), ("change", "0")]
+
+
+def test_silence_is_told_so_that_the_stream_can_end() -> None:
+    assert list(islice(changes(Feed(), lambda: NOW, sleep=_quiet), 2))[1] is None

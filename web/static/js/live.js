@@ -1,13 +1,16 @@
 // @ts-check
 // The live tail: new rows on top as they come; it holds still while the pointer is on the table, and says how many wait.
 import { icon, say } from "./dom.js";
+import { follow } from "./stream.js";
 
 const KEPT = 500;
 
 /** @param {HTMLElement} button */
 export function startLive(button) {
-  /** @type {EventSource|null} */
-  let source = null;
+  /** @type {(() => void)|null} */
+  let stop = null;
+  let leftOut = "";
+  let missed = 0;
   /** @type {HTMLTableRowElement[]} */
   let waiting = [];
   const state = /** @type {HTMLElement} */ (document.querySelector("[data-live-state]"));
@@ -23,7 +26,7 @@ export function startLive(button) {
     const rows = waiting;
     waiting = [];
     for (const row of rows) put(row);
-    state.textContent = source ? "live" : "";
+    state.textContent = stop ? `live${leftOut}` : "";
   }
 
   /** @param {HTMLTableRowElement} row */
@@ -41,31 +44,41 @@ export function startLive(button) {
     while (body.rows.length > KEPT) body.deleteRow(-1);
   }
 
+  /** @param {MessageEvent} event */
+  function take(event) {
+    const holder = document.createElement("template");
+    holder.innerHTML = event.data;
+    for (const row of holder.content.querySelectorAll("tr[data-flow]")) {
+      waiting = waiting.filter((item) => item.dataset.flow !== /** @type {HTMLElement} */ (row).dataset.flow);
+      waiting.push(/** @type {HTMLTableRowElement} */ (row));
+    }
+    waiting = waiting.slice(-KEPT);
+    settle();
+  }
+
+  /** More came than is sent at once, or the page was away for too long: the reload has it. @param {MessageEvent} event */
+  function miss(event) {
+    const told = JSON.parse(event.data);
+    missed += told.flows ?? 0;
+    leftOut = told.flows === null ? `; what came before ${new Date(told.end).toLocaleTimeString()} is left out, reload to see it` : `; ${missed} left out, reload to see them`;
+    settle();
+  }
+
   function open() {
-    source = new EventSource(button.dataset.live ?? "");
-    source.addEventListener("hello", () => settle());
-    source.addEventListener("flows", (event) => {
-      const holder = document.createElement("template");
-      holder.innerHTML = /** @type {MessageEvent} */ (event).data;
-      for (const row of holder.content.querySelectorAll("tr[data-flow]")) {
-        waiting = waiting.filter((item) => item.dataset.flow !== /** @type {HTMLElement} */ (row).dataset.flow);
-        waiting.push(/** @type {HTMLTableRowElement} */ (row));
-      }
-      waiting = waiting.slice(-KEPT);
-      settle();
+    stop = follow(button.dataset.live ?? "", { flows: take, left_out: miss }, (told, over) => {
+      if (over) close();
+      if (told === "live") settle();
+      else state.textContent = told;
     });
-    source.addEventListener("full", (event) => {
-      close();
-      state.textContent = /** @type {MessageEvent} */ (event).data;
-    });
-    source.onerror = () => (state.textContent = "connection lost, trying again");
     show(true);
   }
 
   function close() {
-    source?.close();
-    source = null;
+    stop?.();
+    stop = null;
     waiting = [];
+    missed = 0;
+    leftOut = "";
     state.textContent = "";
     show(false);
   }
@@ -81,7 +94,7 @@ export function startLive(button) {
     history.replaceState({}, "", url);
   }
 
-  button.addEventListener("click", () => (source ? close() : open()));
+  button.addEventListener("click", () => (stop ? close() : open()));
   table?.addEventListener("mouseleave", () => setTimeout(settle, 50));
   table?.addEventListener("mouseenter", settle);
   if (new URLSearchParams(location.search).get("live") === "1") open();

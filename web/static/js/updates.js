@@ -1,6 +1,7 @@
 // @ts-check
 // Parts of a page that follow the state: they are fetched again when the server says something changed.
 import { say } from "./dom.js";
+import { follow } from "./stream.js";
 
 export function startUpdates() {
   for (const place of document.querySelectorAll("[data-refresh-every]")) {
@@ -13,16 +14,22 @@ export function startUpdates() {
 /** One stream per page tells which topics changed; what shows them is fetched again. */
 function followChanges() {
   if (!document.querySelector("[data-follow]")) return;
-  const source = new EventSource("/changes");
-  source.addEventListener("change", (event) => {
+  const change = (/** @type {MessageEvent} */ event) => {
     const topics = JSON.parse(event.data);
     for (const place of document.querySelectorAll("[data-follow]")) {
       const follows = (place.getAttribute("data-follow") ?? "").split(" ");
       if (topics.some((/** @type {string} */ topic) => follows.includes(topic))) refresh(place);
     }
-  });
-  source.addEventListener("full", () => source.close());
-  addEventListener("pagehide", () => source.close());
+  };
+  follow("/changes", { change }, tellState);
+}
+
+/** Say in the header that the page does not follow what changes; nothing while it does. @param {string} state */
+function tellState(state) {
+  const place = document.querySelector("[data-updates]");
+  if (!(place instanceof HTMLElement)) return;
+  place.hidden = state === "live";
+  place.textContent = state === "live" ? "" : state;
 }
 
 /** Replace one section of the page by its newest version. @param {Element} place */
