@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ringfence.clock import Clock
-from ringfence.store.state import Role, State, User
+from ringfence.store.state import Role, State, Token
+from web.secret import digest_of
 
 LINK = "login link"
-API_TOKEN = "api"  # noqa: S105 -- the purpose of a token, not a token
-ENDED_SESSION = "ended session"
 LIFETIME = timedelta(hours=24)
 
 
@@ -27,24 +25,19 @@ class Invitation:
     recovery: bool = False
 
 
-def digest_of(token: str) -> str:
-    """Tokens are kept as their SHA-256 only; they are random, so no salt is needed."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 def create_bootstrap_link(state: State, url: str, clock: Clock, invitation: Invitation | None = None) -> str:
     """A link that works once within 24 hours; without an invitation its user becomes an administrator."""
     invitation = invitation or Invitation(role=Role.ADMIN)
     token = secrets.token_urlsafe(32)
     subject = json.dumps({"role": invitation.role.value, "name": invitation.name, "recovery": invitation.recovery})
-    state.users.add_token(digest=digest_of(token), purpose=LINK, subject=subject, expires=clock() + LIFETIME)
+    state.tokens.add(Token(digest=digest_of(token), purpose=LINK, subject=subject, expires=clock() + LIFETIME))
     return f"{url.rstrip('/')}/login/{token}"
 
 
 def read_invitation(state: State, token: str, now: datetime, *, consume: bool) -> Invitation | None:
     """The invitation of a valid link; None when it is unknown, used, too old, or was for the first administrator and
     there is one."""
-    subject = state.users.take_token(digest=digest_of(token), purpose=LINK, now=now, consume=consume)
+    subject = state.tokens.take(digest=digest_of(token), purpose=LINK, now=now, consume=consume)
     if subject is None:
         return None
     fields = json.loads(subject)
@@ -52,22 +45,3 @@ def read_invitation(state: State, token: str, now: datetime, *, consume: bool) -
     if found.name is None and not found.recovery and any(user.role is Role.ADMIN for user in state.users.list()):
         return None
     return found
-
-
-def create_api_token(state: State, user: User, expires: datetime) -> str:
-    """A bearer token with the role of its user. It ends with the user's sessions: a new password, "sign out
-    everywhere" and a change of role or access end it too."""
-    secret = secrets.token_urlsafe(32)
-    subject = json.dumps({"user": user.name, "epoch": user.session_epoch})
-    state.users.add_token(digest=digest_of(secret), purpose=API_TOKEN, subject=subject, expires=expires)
-    return secret
-
-
-def user_of_token(state: State, token: str, now: datetime) -> User | None:
-    """Whose API token this is; None when it is unknown, expired or has ended with the user's sessions."""
-    subject = state.users.take_token(digest=digest_of(token), purpose=API_TOKEN, now=now, consume=False)
-    if subject is None or not subject.startswith("{"):
-        return None
-    fields = json.loads(subject)
-    user = state.users.get(fields["user"])
-    return user if user and not user.disabled and user.session_epoch == fields["epoch"] else None

@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from flask import Request
 from flask.sessions import SessionMixin
 
-from ringfence.store.state import State, User
-from web.bootstrap import ENDED_SESSION, digest_of, user_of_token
+from ringfence.store.state import State, Token, User
+from web.api_tokens import user_of_token
+from web.secret import digest_of
 
 BEARER = "bearer "
+ENDED_SESSION = "ended session"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +38,8 @@ def open_session(session: SessionMixin, user: User, now: datetime) -> None:
 def end_session(session: SessionMixin, state: State, lifetime: timedelta, now: datetime) -> None:
     """End this session for good: a copy of its cookie does not work any more either."""
     if "id" in session:
-        state.users.add_token(
-            digest=digest_of(session["id"]), purpose=ENDED_SESSION, subject=session["user"], expires=now + lifetime
-        )
+        ended = digest_of(session["id"])
+        state.tokens.add(Token(digest=ended, purpose=ENDED_SESSION, subject=session["user"], expires=now + lifetime))
     session.clear()
 
 
@@ -68,6 +69,6 @@ def _by_session(session: SessionMixin, state: State, lifetime: timedelta, now: d
     if user is None or user.disabled or user.session_epoch != session["epoch"]:
         return None
     digest = digest_of(session["id"])
-    if state.users.take_token(digest=digest, purpose=ENDED_SESSION, now=now, consume=False):
+    if state.tokens.take(digest=digest, purpose=ENDED_SESSION, now=now, consume=False):
         return None
     return Caller(user=user, by_token=False)

@@ -48,6 +48,7 @@ ROUTES: dict[str, Permission] = {
     "account.password": _P.SIGNED_IN,
     "account.end_sessions": _P.SIGNED_IN,
     "account.new_token": _P.SIGNED_IN,
+    "account.revoke_token": _P.SIGNED_IN,
     "users.show": _P.MANAGE_USERS,
     "users.invite": _P.MANAGE_USERS,
     "users.change": _P.MANAGE_USERS,

@@ -110,8 +110,9 @@ def problem_rows(error: PolicyInvalid) -> Sequence[dict[str, Any]]:
 
 
 def for_program() -> bool:
-    """Whether a program reads the answer."""
-    return request.path.startswith(("/api/", "/metrics", "/healthz", "/readyz"))
+    """Whether a program reads the answer: one that waits for a stream cannot show a login page."""
+    stream = request.headers.get("Accept") == "text/event-stream"
+    return stream or request.path.startswith(("/api/", "/metrics", "/healthz", "/readyz"))
 
 
 def answer(status: int, sentence: str, hint: str = "", **detail: Any) -> Response:

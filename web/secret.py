@@ -1,7 +1,8 @@
-"""The key that signs session cookies: made once per installation, readable by nobody else."""
+"""The key that signs session cookies, made once per installation and kept private; and what is kept of tokens."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -35,3 +36,8 @@ def _read(path: Path) -> bytes:
     if len(key) < LENGTH:
         raise ValueError(f"{path} is too short to be a key: delete it, everybody then signs in again")
     return key
+
+
+def digest_of(token: str) -> str:
+    """Tokens are kept as their SHA-256 only; they are random, so no salt is needed."""
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -17,7 +17,8 @@ from ringfence.model.event import EventAction
 from ringfence.service.notes import record
 from ringfence.store.open import open_state_store
 from ringfence.store.state import Role
-from web.bootstrap import Invitation, create_api_token, create_bootstrap_link
+from web.api_tokens import create_api_token
+from web.bootstrap import Invitation, create_bootstrap_link
 
 
 @click.group("audit")
@@ -71,8 +72,8 @@ def token(ctx: click.Context, user: str, days: int) -> None:
         found = state.users.get(user)
         if found is None:
             raise NotFound(f"no user {user!r}", hint="log in with the one-time link to create the first one")
-        expires = utc_now() + timedelta(days=days)
-        record(config, EventAction.API_TOKEN_CREATED, user, role=found.role, expires=expires)
-        click.echo(create_api_token(state, found, expires))
+        now, lifetime = utc_now(), timedelta(days=days)
+        record(config, EventAction.API_TOKEN_CREATED, user, role=found.role, expires=now + lifetime)
+        click.echo(create_api_token(state, found, now, lifetime, name="made on the host"))
     finally:
         state.close()

@@ -23,6 +23,7 @@ class EventAction(StrEnum):
     USER_CHANGED = "user changed"
     PASSWORD_CHANGED = "password changed"  # noqa: S105 -- the name of an event
     API_TOKEN_CREATED = "API token created"  # noqa: S105 -- the name of an event
+    API_TOKEN_REVOKED = "API token revoked"  # noqa: S105 -- the name of an event
     POLICY_APPLIED = "policy applied"
     POLICY_REFUSED = "policy refused"
     RULESET_APPLIED = "ruleset applied"

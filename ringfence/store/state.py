@@ -113,11 +113,27 @@ class Users(Protocol):
 
     def list(self) -> tuple[User, ...]: ...
 
-    def add_token(self, *, digest: str, purpose: str, subject: str, expires: datetime) -> None:
-        """Keep the SHA-256 of a one-time login or an API token."""
 
-    def take_token(self, *, digest: str, purpose: str, now: datetime, consume: bool) -> str | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """What is kept of a secret: its SHA-256, what it is for, and a text that says for whom."""
+
+    digest: str
+    purpose: str
+    subject: str
+    expires: datetime
+
+
+class Tokens(Protocol):
+    """One-time logins, API tokens, and sessions that have ended."""
+
+    def add(self, token: Token) -> None: ...
+
+    def take(self, *, digest: str, purpose: str, now: datetime, consume: bool) -> str | None:
         """The subject when the token is valid; a consumed token works once."""
+
+    def list(self, *, purpose: str, now: datetime) -> tuple[Token, ...]:
+        """The valid ones, those that last longest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +216,7 @@ class State(Protocol):
     findings: Findings
     workloads: Workloads
     users: Users
+    tokens: Tokens
     reports: Reports
     hosts: Hosts
     enforcements: Enforcements

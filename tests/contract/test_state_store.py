@@ -22,7 +22,7 @@ from ringfence.model.verdict import Direction, RuleRef
 from ringfence.model.workload import Attachment, Containment, NetworkKind, Workload, WorkloadKind
 from ringfence.store.database.connection import connect
 from ringfence.store.database.tables import METADATA
-from ringfence.store.state import HostStatus, ReportRecord, Role, State, User
+from ringfence.store.state import HostStatus, ReportRecord, Role, State, Token, User
 from tests.support.states import Open, at_once
 
 NOW = datetime(2026, 3, 1, 12, 30, 0, 123456, tzinfo=UTC)
@@ -246,19 +246,19 @@ def test_a_user_is_replaced_by_name(state: State) -> None:
 
 def test_a_one_time_token_works_once(open_another: Open) -> None:
     states = [open_another() for _ in range(4)]
-    states[0].users.add_token(digest="d", purpose="login", subject="ann", expires=NOW + SECOND)
+    states[0].tokens.add(Token(digest="d", purpose="login", subject="ann", expires=NOW + SECOND))
 
     def take(number: int) -> str | None:
-        return states[number].users.take_token(digest="d", purpose="login", now=NOW, consume=True)
+        return states[number].tokens.take(digest="d", purpose="login", now=NOW, consume=True)
 
     assert sorted(at_once(4, take), key=str) == [None, None, None, "ann"]
 
 
 def test_a_token_is_valid_for_its_purpose_and_time(state: State) -> None:
-    state.users.add_token(digest="d", purpose="api", subject="ann", expires=NOW + SECOND)
+    state.tokens.add(Token(digest="d", purpose="api", subject="ann", expires=NOW + SECOND))
 
     def take(purpose: str, now: datetime) -> str | None:
-        return state.users.take_token(digest="d", purpose=purpose, now=now, consume=False)
+        return state.tokens.take(digest="d", purpose=purpose, now=now, consume=False)
 
     assert [take("api", NOW), take("api", NOW), take("login", NOW), take("api", NOW + SECOND)] == [
         "ann",
@@ -266,6 +266,15 @@ def test_a_token_is_valid_for_its_purpose_and_time(state: State) -> None:
         None,
         None,
     ]
+
+
+def test_tokens_of_a_purpose_are_listed_while_they_are_valid(state: State) -> None:
+    made = [
+        Token(digest=f"d{number}", purpose="api", subject="ann", expires=NOW + number * SECOND) for number in range(4)
+    ]
+    for token in (*made, Token(digest="l", purpose="login", subject="ann", expires=NOW + SECOND)):
+        state.tokens.add(token)
+    assert state.tokens.list(purpose="api", now=NOW + SECOND) == (made[3], made[2])
 
 
 # Reports, hosts, enforcement

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -200,6 +201,52 @@ def test_the_live_tail_shows_new_flows_and_waits_under_the_pointer(page: Page, s
     expect(page.locator("tbody tr", has_text="newcomer")).to_have_count(2)
     page.get_by_role("button", name="Stop").click()
     assert "live" not in parameters(page)
+
+
+def test_of_too_many_windows_the_oldest_say_that_they_are_not_live(page: Page) -> None:
+    page.goto("/flows?q=verdict%3A+allowed")
+    page.get_by_role("button", name="Live").click()
+    expect(page.locator("[data-live-state]")).to_have_text("live")
+    others = [page.context.new_page() for _ in range(4)]
+    for other in others:
+        other.goto("/findings")
+    expect(page.locator("[data-live-state]")).to_contain_text("Newer windows of yours are live")
+    expect(others[-1].locator("[data-updates]")).to_be_hidden()
+
+
+def test_a_hidden_window_holds_no_stream_and_catches_up(page: Page, shop: tuple[Site, str]) -> None:
+    site, _ = shop
+    page.goto("/findings")
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+
+    def show(visible: bool) -> None:
+        page.evaluate(
+            """visible => {
+                Object.defineProperty(document, "hidden", { value: !visible, configurable: true });
+                document.dispatchEvent(new Event("visibilitychange"));
+            }""",
+            visible,
+        )
+
+    with page.expect_request("**/findings"):
+        site.feed.publish("finding", {})
+    show(False)
+    site.feed.publish("finding", {})
+    page.wait_for_timeout(1_500)
+    assert [url for url in requests if url.endswith("/findings")] == requests[:1]
+    with page.expect_request("**/findings"), page.expect_request("**/changes?after=*"):
+        show(True)
+
+
+def test_a_page_whose_session_has_ended_says_that_it_is_not_live(page: Page, shop: tuple[Site, str]) -> None:
+    site, _ = shop
+    page.goto("/findings")
+    user = site.state.users.get("admin")
+    assert user is not None
+    site.state.users.save(replace(user, session_epoch=user.session_epoch + 1))
+    site.feed.publish("finding", {})
+    expect(page.locator("[data-updates]")).to_contain_text("not live")
 
 
 def test_the_map_and_its_table_are_one_key_apart(page: Page) -> None:

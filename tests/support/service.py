@@ -27,7 +27,7 @@ from ringfence.store.open import open_state_store
 from ringfence.store.state import Role, User
 from tests.support.sockets import open_socket
 from tests.support.wait import wait_until
-from web.bootstrap import create_api_token
+from web.api_tokens import create_api_token
 
 PORT = 8844
 
@@ -149,7 +149,7 @@ class RunningService:
             try:
                 user = User(name="test", role=Role.ADMIN, password_hash="!")
                 state.users.save(user)
-                self._token = create_api_token(state, user, datetime.now(UTC) + timedelta(days=1))
+                self._token = create_api_token(state, user, datetime.now(UTC))
             finally:
                 state.close()
         return self._token

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hmac
 import re
 from dataclasses import replace
-from datetime import timedelta
 
-from flask import Blueprint, current_app, redirect, request, session
+from flask import Blueprint, current_app, g, redirect, request, session
 from werkzeug.wrappers import Response
 
 from ringfence.errors import AuditUnavailable
@@ -16,15 +15,16 @@ from ringfence.model.event import EventAction
 from ringfence.store.state import User
 from web import identity, passwords
 from web.address import local_path
+from web.api_tokens import LIFETIME, MOST, create_api_token, revoke, tokens_of
 from web.attempts import remember_browser
-from web.bootstrap import Invitation, create_api_token, read_invitation
+from web.bootstrap import Invitation, read_invitation
 from web.guard import note, record, services, session_lifetime, user
 from web.problems import Refused
 from web.render import page
 
 blueprint = Blueprint("account", __name__)
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}\Z")
-TOKEN_DAYS = 30
+LONGEST_TOKEN_NAME = 60
 GONE = "This link has been used, has expired or never existed."
 GONE_HINT = "`ringfence login-link` on the host prints a new one."
 
@@ -86,7 +86,7 @@ def logout() -> Response:
 
 @blueprint.get("/account")
 def show() -> str:
-    return page("pages/account.html", error="", done="", token="")
+    return _account()
 
 
 @blueprint.post("/account/password")
@@ -99,14 +99,13 @@ def password() -> str | tuple[str, int]:
     if not passwords.check(request.form.get("current", ""), mine.password_hash):
         error = "The current password is wrong."
     if error:
-        return page("pages/account.html", error=error, done="", token=""), 422
+        return _account(error=error), 422
     record(EventAction.PASSWORD_CHANGED, mine.name)
     changed = replace(mine, password_hash=passwords.make_hash(wanted), session_epoch=mine.session_epoch + 1)
     services().state.users.save(changed)
     identity.open_session(session, changed, services().clock())
-    return page(
-        "pages/account.html", error="", done="The password is changed; every other session has ended.", token=""
-    )
+    g.caller = replace(g.caller, user=changed)
+    return _account(done="The password is changed; every other session and every API token has ended.")
 
 
 @blueprint.post("/account/sessions/end")
@@ -120,11 +119,32 @@ def end_sessions() -> Response:
 
 
 @blueprint.post("/account/tokens")
-def new_token() -> str:
+def new_token() -> str | tuple[str, int]:
     """An API token with the role of its owner, shown once."""
-    record(EventAction.API_TOKEN_CREATED, user().name, days=TOKEN_DAYS)
-    expires = services().clock() + timedelta(days=TOKEN_DAYS)
-    return page("pages/account.html", error="", done="", token=create_api_token(services().state, user(), expires))
+    name = " ".join(request.form.get("name", "").split())
+    if not name.isprintable() or len(name) > LONGEST_TOKEN_NAME:
+        return _account(error=f"The name may have at most {LONGEST_TOKEN_NAME} characters, all of them visible."), 422
+    if len(tokens_of(services().state, user(), services().clock())) >= MOST:
+        return _account(error=f"There are {MOST} tokens already: revoke one first."), 409
+    record(EventAction.API_TOKEN_CREATED, user().name, days=LIFETIME.days, label=name)
+    return _account(token=create_api_token(services().state, user(), services().clock(), name=name))
+
+
+@blueprint.post("/account/tokens/<token_id>/revoke")
+def revoke_token(token_id: str) -> Response:
+    """One of one's own tokens stops working at once."""
+    state, now = services().state, services().clock()
+    found = next((item for item in tokens_of(state, user(), now) if item.id == token_id), None)
+    if found is None:
+        raise Refused(404, "You have no such token (any more).")
+    record(EventAction.API_TOKEN_REVOKED, user().name, label=found.name, ending=found.ending)
+    revoke(state, found, now)
+    return redirect("/account", code=303)
+
+
+def _account(*, error: str = "", done: str = "", token: str = "") -> str:
+    tokens = tokens_of(services().state, user(), services().clock())
+    return page("pages/account.html", error=error, done=done, token=token, tokens=tokens)
 
 
 def _unknown(name: str) -> str:

@@ -23,6 +23,7 @@ from ringfence.store.database.quarantines import QuarantineTable
 from ringfence.store.database.reports import ReportTable
 from ringfence.store.database.rule_numbers import RuleNumberTable
 from ringfence.store.database.tables import METADATA
+from ringfence.store.database.tokens import TokenTable
 from ringfence.store.database.users import UserTable
 from ringfence.store.database.workloads import WorkloadTable
 from ringfence.store.state import (
@@ -34,6 +35,7 @@ from ringfence.store.state import (
     Quarantines,
     Reports,
     RuleNumbers,
+    Tokens,
     Users,
     Workloads,
 )
@@ -56,6 +58,7 @@ class DatabaseState:
         self.findings: Findings = FindingTable(database)
         self.workloads: Workloads = WorkloadTable(database)
         self.users: Users = UserTable(database)
+        self.tokens: Tokens = TokenTable(database)
         self.reports: Reports = ReportTable(database)
         self.hosts: Hosts = HostTable(database)
         self.enforcements: Enforcements = EnforcementTable(database)

@@ -1,19 +1,18 @@
-"""Users and tokens."""
+"""Users."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from ringfence.store.database.connection import Database, put
-from ringfence.store.database.tables import TOKENS, USERS
+from ringfence.store.database.tables import USERS
 from ringfence.store.state import Role, User
 
 
 class UserTable:
-    """`Users`. Of a token only its digest is ever stored."""
+    """`Users`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -37,21 +36,6 @@ class UserTable:
     def list(self) -> tuple[User, ...]:
         with self._database.reading() as connection:
             return tuple(_user(row) for row in connection.execute(sa.select(USERS).order_by(USERS.c.name)).mappings())
-
-    def add_token(self, *, digest: str, purpose: str, subject: str, expires: datetime) -> None:
-        row = {"digest": digest, "purpose": purpose, "subject": subject, "expires": expires}
-        with self._database.writing() as connection:
-            put(connection, TOKENS, row)
-
-    def take_token(self, *, digest: str, purpose: str, now: datetime, consume: bool) -> str | None:
-        valid = sa.and_(TOKENS.c.digest == digest, TOKENS.c.purpose == purpose, TOKENS.c.expires > now)
-        if not consume:
-            with self._database.reading() as connection:
-                return connection.execute(sa.select(TOKENS.c.subject).where(valid)).scalar_one_or_none()
-        with self._database.writing() as connection:
-            subject = connection.execute(TOKENS.delete().where(valid).returning(TOKENS.c.subject)).scalar_one_or_none()
-            connection.execute(TOKENS.delete().where(TOKENS.c.expires <= now))
-        return subject
 
 
 def _user(row: Any) -> User:

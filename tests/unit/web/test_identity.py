@@ -6,14 +6,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ringfence.store.state import Token
 from tests.support.site import Site
-from web.bootstrap import create_api_token, digest_of
+from web.api_tokens import create_api_token
+from web.secret import digest_of
 
 
 def add_token(site: Site, user: str = "operator", *, days: int = 1) -> dict[str, str]:
     found = site.state.users.get(user)
     assert found is not None
-    secret = create_api_token(site.state, found, site.clock() + timedelta(days=days))
+    secret = create_api_token(site.state, found, site.clock(), timedelta(days=days))
     return {"Authorization": f"Bearer {secret}"}
 
 
@@ -101,5 +103,5 @@ def test_a_token_ends_with_the_sessions_of_its_user(site: Site) -> None:
 
 def test_a_login_link_is_no_api_token(site: Site) -> None:
     expires = site.clock() + timedelta(days=1)
-    site.state.users.add_token(digest=digest_of("link"), purpose="login link", subject="admin", expires=expires)
+    site.state.tokens.add(Token(digest=digest_of("link"), purpose="login link", subject="admin", expires=expires))
     assert not signed_in(site, Authorization="Bearer link")

@@ -42,6 +42,10 @@ def test_an_anonymous_program_is_told_how_to_sign_in(shop: Site) -> None:
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
 
 
+def test_a_page_that_waits_for_a_stream_is_not_sent_to_a_login_that_it_cannot_show(shop: Site) -> None:
+    assert shop.client().get("/changes", headers={"Accept": "text/event-stream"}).status_code == 401
+
+
 def test_an_anonymous_person_is_taken_to_the_login_and_back(shop: Site) -> None:
     answer = shop.client().get("/flows?q=a:+1")
     assert answer.headers["Location"] == "/login?next=%2Fflows%3Fq%3Da%3A%2B1"

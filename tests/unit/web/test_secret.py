@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from web.secret import LENGTH, load_secret
+from web.secret import LENGTH, digest_of, load_secret
 
 
 def test_the_key_is_made_once_and_is_private(tmp_path: Path) -> None:
@@ -34,3 +34,7 @@ def test_a_short_key_is_refused(tmp_path: Path) -> None:
     path.touch(0o600)
     with pytest.raises(ValueError, match="too short"):
         load_secret(path)
+
+
+def test_of_a_token_only_its_sha_256_is_kept() -> None:
+    assert digest_of("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

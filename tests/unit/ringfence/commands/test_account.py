@@ -14,7 +14,7 @@ from ringfence.cli import main
 from ringfence.model.event import AuditEvent, EventAction
 from ringfence.store.database.opening import open_state
 from ringfence.store.state import Role, User
-from web.bootstrap import API_TOKEN, user_of_token
+from web.api_tokens import API_TOKEN, user_of_token
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -63,7 +63,7 @@ def test_a_token_is_kept_as_a_hash_only(tmp_path: Path) -> None:
     secret = _run(tmp_path, "token", "ada").stdout.strip()
     state = open_state(tmp_path / "state.db")
     digest = hashlib.sha256(secret.encode()).hexdigest()
-    assert state.users.take_token(digest=digest, purpose=API_TOKEN, now=NOW, consume=False)
+    assert state.tokens.take(digest=digest, purpose=API_TOKEN, now=NOW, consume=False)
     assert user_of_token(state, secret, NOW) == state.users.get("ada")
     state.close()
     assert secret.encode() not in (tmp_path / "state.db").read_bytes()

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
+from flask.testing import FlaskClient
+
+from ringfence.model.event import EventAction
 from ringfence.store.state import Role
 from tests.support.site import PASSWORD, Site
+from web.api_tokens import MOST, create_api_token
 from web.bootstrap import Invitation, create_bootstrap_link
+from web.secret import digest_of
 
 NEW = {"name": "ada", "password": "a long enough phrase", "again": "a long enough phrase"}
 
@@ -66,7 +73,7 @@ def test_a_login_leads_back_and_never_elsewhere(site: Site) -> None:
 def test_a_new_password_ends_the_other_sessions_and_not_this_one(site: Site) -> None:
     here, there = site.client("viewer"), site.client("viewer")
     form = {"current": PASSWORD, "password": "another long phrase", "again": "another long phrase"}
-    assert "every other session has ended" in site.post(here, "/account/password", form).text
+    assert "every other session and every API token has ended" in site.post(here, "/account/password", form).text
     assert here.get("/account").status_code == 200
     assert there.get("/account").status_code == 303
 
@@ -80,6 +87,65 @@ def test_signing_out_everywhere_does(site: Site) -> None:
     here, there = site.client("viewer"), site.client("viewer")
     site.post(here, "/account/sessions/end", {})
     assert there.get("/account").status_code == 303
+
+
+def make_token(site: Site, client: FlaskClient, name: str = "") -> str:
+    text: str = site.post(client, "/account/tokens", {"name": name}).text
+    return text.split('class="secret">')[1].split("<", maxsplit=1)[0]
+
+
+def works(site: Site, secret: str) -> bool:
+    return site.client().get("/api/v1/me", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+
+
+def revoke_paths(client: FlaskClient) -> list[str]:
+    return re.findall(r'action="(/account/tokens/[0-9a-f]+/revoke)"', client.get("/account").text)
+
+
+def test_tokens_are_listed_and_revoked_one_by_one(site: Site) -> None:
+    client = site.client("viewer")
+    secrets = {name: make_token(site, client, name) for name in ("backup job", "<b>siem</b>")}
+    text = client.get("/account").text
+    assert f'backup job <span class="mono dim">…{secrets["backup job"][-4:]}' in text
+    assert "&lt;b&gt;siem" in text
+    path = next(path for path in revoke_paths(client) if digest_of(secrets["backup job"]) in path)
+    assert site.post(client, path, {}).status_code == 303
+    assert [works(site, secret) for secret in secrets.values()] == [False, True]
+    assert site.post(client, path, {}).status_code == 404
+    events = [item.event for item in site.audit.records()]
+    assert [(event.action, event.detail["label"]) for event in events] == [
+        (EventAction.API_TOKEN_CREATED, "backup job"),
+        (EventAction.API_TOKEN_CREATED, "<b>siem</b>"),
+        (EventAction.API_TOKEN_REVOKED, "backup job"),
+    ]
+
+
+def test_nobody_revokes_the_token_of_another(site: Site) -> None:
+    secret = make_token(site, site.client("viewer"))
+    (path,) = revoke_paths(site.client("viewer"))
+    assert revoke_paths(site.client("admin")) == []
+    assert site.post(site.client("admin"), path, {}).status_code == 404
+    assert works(site, secret)
+
+
+def test_a_token_that_cannot_be_recorded_is_not_revoked_or_made(site: Site) -> None:
+    client = site.client("viewer")
+    secret = make_token(site, client)
+    (path,) = revoke_paths(client)
+    site.audit.close()
+    assert site.post(client, path, {}).status_code == 503
+    assert site.post(client, "/account/tokens", {}).status_code == 503
+    assert works(site, secret)
+
+
+def test_a_user_has_so_many_tokens_and_names_are_short(site: Site) -> None:
+    client = site.client("viewer")
+    assert site.post(client, "/account/tokens", {"name": "x" * 61}).status_code == 422
+    viewer = site.state.users.get("viewer")
+    assert viewer is not None
+    for _ in range(MOST):
+        create_api_token(site.state, viewer, site.clock())
+    assert site.post(client, "/account/tokens", {}).status_code == 409
 
 
 def test_an_api_token_is_shown_once_and_works(site: Site) -> None:

@@ -1,17 +1,13 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 from ringfence.store.database.opening import open_state
+from ringfence.store.state import Role, User
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
-
-def test_taking_a_token_clears_away_what_has_expired() -> None:
+def test_a_name_is_exact_and_saved_once() -> None:
     state = open_state("sqlite://")
-    state.users.add_token(digest="old", purpose="login", subject="ann", expires=NOW)
-    state.users.add_token(digest="new", purpose="login", subject="bob", expires=NOW + timedelta(hours=1))
-    assert state.users.take_token(digest="new", purpose="login", now=NOW, consume=True) == "bob"
-    before = NOW - timedelta(hours=1)
-    assert state.users.take_token(digest="old", purpose="login", now=before, consume=False) is None
+    for role in (Role.VIEWER, Role.ADMIN):
+        state.users.save(User(name="ann", role=role, password_hash="x"))
+    assert [(user.name, user.role) for user in state.users.list()] == [("ann", Role.ADMIN)]
+    assert state.users.get("Ann") is None
     state.close()
