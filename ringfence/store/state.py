@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from ringfence.model.enforcement import Enforcement
-from ringfence.model.finding import Finding, FindingState
+from ringfence.model.finding import Finding, FindingState, Severity
 from ringfence.model.quarantine import Quarantine
 from ringfence.model.verdict import RuleRef
 from ringfence.model.workload import Workload
@@ -31,8 +31,8 @@ class PolicyHistory(Protocol):
 
     def get(self, revision: int) -> PolicyRevision | None: ...
 
-    def list(self, *, limit: int = 100) -> tuple[PolicyRevision, ...]:
-        """Newest first."""
+    def list(self, *, limit: int = 100, before: int | None = None) -> tuple[PolicyRevision, ...]:
+        """Newest first; `before` continues after that revision."""
 
     def apply(
         self, *, text: str, author: str, reason: str, at: datetime, expected: int | None = None
@@ -56,8 +56,8 @@ class Quarantines(Protocol):
 
     def active(self) -> tuple[Quarantine, ...]: ...
 
-    def list(self, *, limit: int = 200) -> tuple[Quarantine, ...]:
-        """Newest first, released ones included."""
+    def list(self, *, limit: int = 200, after: tuple[datetime, str] | None = None) -> tuple[Quarantine, ...]:
+        """Newest first, released ones included; `after` continues after that (created, id)."""
 
 
 class Findings(Protocol):
@@ -66,8 +66,15 @@ class Findings(Protocol):
 
     def get(self, finding_id: str) -> Finding | None: ...
 
-    def list(self, *, state: FindingState | None = None, limit: int = 200, offset: int = 0) -> tuple[Finding, ...]:
-        """Most severe first, then latest first."""
+    def list(
+        self,
+        *,
+        state: FindingState | None = None,
+        limit: int = 200,
+        offset: int = 0,
+        after: tuple[Severity, datetime, str] | None = None,
+    ) -> tuple[Finding, ...]:
+        """Most severe first, then latest first; `after` continues after that (severity, last seen, id)."""
 
     def counts(self) -> Mapping[str, int]:
         """Open findings per severity."""

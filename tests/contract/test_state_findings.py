@@ -131,5 +131,8 @@ def test_findings_are_ordered_by_severity_then_time(state: State) -> None:
         state.findings.record(item)
     assert [item.id for item in state.findings.list()] == ["new", "old", "low", "done"]
     assert [item.id for item in state.findings.list(limit=2, offset=1)] == ["old", "low"]
+    rows = state.findings.list()
+    for index, item in enumerate(rows):
+        assert state.findings.list(after=(item.severity, item.last_seen, item.id)) == rows[index + 1 :]
     assert [item.id for item in state.findings.list(state=FindingState.RESOLVED)] == ["done"]
     assert state.findings.counts() == {"info": 0, "low": 1, "medium": 0, "high": 0, "critical": 2}

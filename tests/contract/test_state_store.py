@@ -73,6 +73,7 @@ def test_revisions_are_appended_and_listed_newest_first(state: State) -> None:
     assert state.policies.current() == applied[1]
     assert state.policies.list() == (applied[1], applied[0], state.policies.get(0))
     assert state.policies.list(limit=1) == (applied[1],)
+    assert state.policies.list(before=2) == (applied[0], state.policies.get(0))
 
 
 def test_a_stale_expectation_changes_nothing(state: State) -> None:
@@ -187,6 +188,17 @@ def test_released_quarantines_are_listed_but_not_active(state: State) -> None:
     assert state.quarantines.active() == (new,)
     assert state.quarantines.list() == (new, old)
     assert state.quarantines.list(limit=1) == (new,)
+
+
+def test_a_list_of_quarantines_continues_after_any_of_them(state: State) -> None:
+    moments = [("b", NOW), ("a", NOW), ("z", NOW - SECOND), ("c", NOW)]
+    for name, created in moments:
+        state.quarantines.save(quarantine(name, created=created))
+    order = [item.id for item in state.quarantines.list()]
+    assert order == ["a", "b", "c", "z"]
+    for index, item in enumerate(state.quarantines.list()):
+        after = state.quarantines.list(after=(item.created, item.id))
+        assert [one.id for one in after] == order[index + 1 :]
 
 
 # Workloads

@@ -271,6 +271,18 @@ class Site:
         self.state.hosts.report(HostStatus(host="shop-2", at=now - timedelta(seconds=74), facts={"events": 11}))
 
 
+def pages(client: FlaskClient, path: str, name: str, *, limit: int) -> list[dict[str, Any]]:
+    """Every row of a list of the API, page by page."""
+    rows: list[dict[str, Any]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        body = client.get(path, query_string={"limit": limit} | ({"cursor": cursor} if cursor else {})).get_json()
+        assert len(body[name]) <= limit
+        rows += body[name]
+        cursor = body["cursor"]
+    return rows
+
+
 def proof(at: datetime) -> Proof:
     checks = (("rules read back", "both families, both directions"), ("probe from inside", "3 of 3 packets dropped"))
     return Proof(at=at, checks=tuple(Check(name=name, passed=True, detail=detail) for name, detail in checks))

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from flask import request
 from werkzeug.wrappers import Response
 
-from ringfence.model.finding import FindingState
-from web.api.operation import LIMIT, NUMBER, OBJECT, TEXT, Operation, Query, answer, body_of, fields, limit_of, list_of
+from ringfence.model.finding import FindingState, Severity
+from ringfence.store.rows import encode_cursor
+from web.api.operation import (
+    CURSOR,
+    LIMIT,
+    NEXT,
+    OBJECT,
+    TEXT,
+    Operation,
+    Query,
+    answer,
+    body_of,
+    cut,
+    fields,
+    limit_of,
+    list_of,
+    read_position,
+)
 from web.guard import services
 from web.pages.findings import change_finding
 from web.pages.findings import finding as find
@@ -17,12 +35,19 @@ def findings() -> Response:
     wanted = request.args.get("state", "")
     if wanted and wanted not in set(FindingState):
         raise Refused(422, f"state must be one of {', '.join(FindingState)}.")
-    offset = request.args.get("offset", "0")
-    if not (offset.isascii() and offset.isdecimal() and len(offset) < 7):
-        raise Refused(422, "offset must be a number.")
-    state = FindingState(wanted) if wanted else None
-    rows = services().state.findings.list(state=state, limit=limit_of(), offset=int(offset))
-    return answer({"findings": rows, "open": dict(services().state.findings.counts())})
+    state, limit, cursor = FindingState(wanted) if wanted else None, limit_of(), request.args.get("cursor")
+    after = _position(cursor) if cursor else None
+    found = services().state.findings.list(state=state, limit=limit + 1, after=after)
+    rows, following = cut(found, limit, lambda item: f"{item.severity}_{encode_cursor(item.last_seen, item.id)}")
+    return answer({"findings": rows, "cursor": following, "open": dict(services().state.findings.counts())})
+
+
+def _position(cursor: str) -> tuple[Severity, datetime, str]:
+    severity, _, rest = cursor.partition("_")
+    moment, finding_id = read_position(rest)
+    if severity not in set(Severity):
+        raise Refused(400, "The page cursor is not valid.", hint="Start again from the first page.")
+    return Severity(severity), moment, finding_id
 
 
 def finding(finding_id: str) -> Response:
@@ -46,10 +71,10 @@ OPERATIONS = (
         queries=(
             Query(name="state", doc="open, acknowledged, suppressed or resolved.", schema=TEXT),
             LIMIT,
-            Query(name="offset", doc="Rows to leave out.", schema=NUMBER),
+            CURSOR,
         ),
-        answer=fields(findings=list_of(FINDING), open=OBJECT),
-        problems=(422,),
+        answer=fields(findings=list_of(FINDING), cursor=NEXT, open=OBJECT),
+        problems=(400, 422),
     ),
     Operation(
         method="GET",

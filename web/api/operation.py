@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
+from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import jsonify, request
 from werkzeug.wrappers import Response
 
+from ringfence.store.rows import decode_cursor
 from web.export import plain
 from web.problems import Refused
 
 Schema = dict[str, Any]
+Row = TypeVar("Row")
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "integer"}
 OBJECT: Schema = {"type": "object", "additionalProperties": True}
@@ -70,6 +73,7 @@ WINDOW = (
 )
 FILTER = Query(name="q", doc="Filter, as in the dashboard's filter bar.", schema=TEXT)
 LIMIT = Query(name="limit", doc="Rows at most.", schema={"type": "integer", "minimum": 1, "maximum": 1000})
+NEXT: Schema = {"type": ["string", "null"], "description": "Continues the list; null at its end."}
 CURSOR = Query(name="cursor", doc="Continues a list: the cursor of its former answer.", schema=TEXT)
 
 
@@ -126,3 +130,18 @@ def limit_of(default: int = 100, most: int = 1000) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
         raise Refused(422, f"limit must be a number between 1 and {most}.")
     return int(text)
+
+
+def cut(rows: Sequence[Row], limit: int, position: Callable[[Row], str]) -> tuple[Sequence[Row], str | None]:
+    """Of one row more than asked for, the rows of the page and the cursor that continues after them, if any do."""
+    return (rows[:limit], position(rows[limit - 1])) if len(rows) > limit else (rows, None)
+
+
+def read_position(text: str) -> tuple[datetime, str]:
+    """The moment and the id in a cursor.
+
+    Raises:
+        QueryInvalid: not a cursor of ours.
+    """
+    micros, last_id = decode_cursor(text)
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros), last_id

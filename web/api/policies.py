@@ -12,8 +12,10 @@ from policy_engine.parse import parse_policy
 from ringfence.errors import NotFound, PolicyInvalid
 from ringfence.store.state import PolicyRevision
 from web.api.operation import (
+    CURSOR,
     LIMIT,
     MOMENT,
+    NEXT,
     NUMBER,
     OBJECT,
     TEXT,
@@ -22,6 +24,7 @@ from web.api.operation import (
     answer,
     as_plain,
     body_of,
+    cut,
     limit_of,
     list_of,
 )
@@ -32,6 +35,7 @@ from web.policy_change import change_of
 from web.policy_view import read_policy
 from web.problems import Refused, problem_rows
 
+CURSOR_TEXT = re.compile(r"[0-9]{1,18}\Z")
 TAG = re.compile(r'(?:W/)?"?(\d{1,9})"?\Z')
 
 
@@ -40,7 +44,12 @@ def policy() -> Response:
 
 
 def policy_history() -> Response:
-    return answer({"revisions": [_without_text(item) for item in services().state.policies.list(limit=limit_of())]})
+    limit, cursor = limit_of(), request.args.get("cursor")
+    if cursor and not CURSOR_TEXT.match(cursor):
+        raise Refused(400, "The page cursor is not valid.", hint="Start again from the first page.")
+    found = services().state.policies.list(limit=limit + 1, before=int(cursor) if cursor else None)
+    rows, following = cut(found, limit, lambda item: str(item.revision))
+    return answer({"revisions": [_without_text(item) for item in rows], "cursor": following})
 
 
 def policy_revision(revision: int) -> Response:
@@ -134,8 +143,9 @@ OPERATIONS = (
         name="policy_history",
         view=policy_history,
         summary="Revisions, newest first, without their texts.",
-        queries=(LIMIT,),
-        answer=object_of(revisions=list_of(OBJECT)),
+        queries=(LIMIT, CURSOR),
+        answer=object_of(revisions=list_of(OBJECT), cursor=NEXT),
+        problems=(400, 422),
     ),
     Operation(
         method="GET",

@@ -10,7 +10,23 @@ from werkzeug.wrappers import Response
 
 from ringfence.errors import NotFound
 from ringfence.model.quarantine import Quarantine
-from web.api.operation import LIMIT, OBJECT, TEXT, Operation, Query, answer, body_of, fields, limit_of, list_of
+from ringfence.store.rows import encode_cursor
+from web.api.operation import (
+    CURSOR,
+    LIMIT,
+    NEXT,
+    OBJECT,
+    TEXT,
+    Operation,
+    Query,
+    answer,
+    body_of,
+    cut,
+    fields,
+    limit_of,
+    list_of,
+    read_position,
+)
 from web.guard import actor, services, user
 from web.idempotency import Answers
 from web.ordering import read_access, read_expiry, read_reason
@@ -21,7 +37,11 @@ _answers: Answers[str] = Answers(limit=2_000)
 
 
 def quarantines() -> Response:
-    return answer({"quarantines": services().state.quarantines.list(limit=limit_of(200))})
+    limit, cursor = limit_of(200), request.args.get("cursor")
+    after = read_position(cursor) if cursor else None
+    found = services().state.quarantines.list(limit=limit + 1, after=after)
+    rows, following = cut(found, limit, lambda item: encode_cursor(item.created, item.id))
+    return answer({"quarantines": rows, "cursor": following})
 
 
 def quarantine(quarantine_id: str) -> Response:
@@ -84,8 +104,9 @@ OPERATIONS = (
         name="quarantines",
         view=quarantines,
         summary="Quarantines, newest first, released ones included.",
-        queries=(LIMIT,),
-        answer=fields(quarantines=list_of(QUARANTINE)),
+        queries=(LIMIT, CURSOR),
+        answer=fields(quarantines=list_of(QUARANTINE), cursor=NEXT),
+        problems=(400, 422),
     ),
     Operation(
         method="POST",

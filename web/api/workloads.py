@@ -6,6 +6,8 @@ from werkzeug.wrappers import Response
 
 from policy_engine.modes import mode_of
 from ringfence.errors import NotFound
+from ringfence.model.enforcement import Enforcement
+from ringfence.model.policy import PolicySet
 from ringfence.model.workload import Workload
 from ringfence.store.flows import FlowQuery
 from web.api.operation import OBJECT, WINDOW, Operation, answer, as_plain, fields, list_of
@@ -19,8 +21,11 @@ from web.tokens import term
 
 def workloads() -> Response:
     state = services().state
+    policies = read_policy(state.policies.current().text)
+    proofs = {item.workload: item for item in state.enforcements.list()}
     held = {item.workload: item.id for item in state.quarantines.active()}
-    return answer({"workloads": [_fields(item, held) for item in state.workloads.current()]})
+    rows = [_fields(item, policies, proofs.get(item.id), held.get(item.id)) for item in state.workloads.current()]
+    return answer({"workloads": rows})
 
 
 def workload(workload_id: str) -> Response:
@@ -37,7 +42,7 @@ def workload(workload_id: str) -> Response:
     cards = effective(policies, item, hits_of(given.flows, query)) if policies else ()
     held = {entry.workload: entry.id for entry in given.state.quarantines.active()}
     return answer(
-        _fields(item, held)
+        _fields(item, policies, given.state.enforcements.get(workload_id), held.get(workload_id))
         | {
             "outgoing": [edge for edge in edges.edges if edge.src == workload_id],
             "incoming": [edge for edge in edges.edges if edge.dst == workload_id],
@@ -46,14 +51,14 @@ def workload(workload_id: str) -> Response:
     )
 
 
-def _fields(item: Workload, held: dict[str, str]) -> dict[str, object]:
-    state = services().state
-    policies = read_policy(state.policies.current().text)
+def _fields(
+    item: Workload, policies: PolicySet | None, proof: Enforcement | None, quarantine: str | None
+) -> dict[str, object]:
     return {
         **as_plain(item),
         "mode": mode_of(policies, item.labels) if policies else None,
-        "enforcement": state.enforcements.get(item.id),
-        "quarantine": held.get(item.id),
+        "enforcement": proof,
+        "quarantine": quarantine,
     }
 
 

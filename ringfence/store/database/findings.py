@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,10 +50,19 @@ class FindingTable:
             row = connection.execute(sa.select(TABLE).where(TABLE.c.id == finding_id)).mappings().one_or_none()
         return _finding(row) if row else None
 
-    def list(self, *, state: FindingState | None = None, limit: int = 200, offset: int = 0) -> tuple[Finding, ...]:
+    def list(
+        self,
+        *,
+        state: FindingState | None = None,
+        limit: int = 200,
+        offset: int = 0,
+        after: tuple[Severity, datetime, str] | None = None,
+    ) -> tuple[Finding, ...]:
         statement = sa.select(TABLE).order_by(TABLE.c.rank.desc(), TABLE.c.last_seen.desc(), TABLE.c.id)
         if state is not None:
             statement = statement.where(TABLE.c.state == state.value)
+        if after is not None:
+            statement = statement.where(_behind(*after))
         with self._database.reading() as connection:
             rows = connection.execute(statement.limit(limit).offset(offset)).mappings()
             return tuple(_finding(row) for row in rows)
@@ -91,6 +101,13 @@ class FindingTable:
                 connection.execute(TABLE.update().where(TABLE.c.id == finding.id).values(_row(new)))
         except sa.exc.IntegrityError as error:
             raise Conflict(f"another finding for {finding.key} is open") from error
+
+
+def _behind(severity: Severity, last_seen: datetime, finding_id: str) -> sa.ColumnElement[bool]:
+    """Findings that stand behind this position in the order of the list."""
+    rank = RANKS[severity]
+    same_moment = sa.and_(TABLE.c.rank == rank, TABLE.c.last_seen == last_seen, TABLE.c.id > finding_id)
+    return sa.or_(TABLE.c.rank < rank, sa.and_(TABLE.c.rank == rank, TABLE.c.last_seen < last_seen), same_moment)
 
 
 def _evidence(first: Finding, second: Finding) -> tuple[str, ...]:

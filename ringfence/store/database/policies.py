@@ -36,9 +36,12 @@ class PolicyTable:
             row = connection.execute(sa.select(TABLE).where(TABLE.c.revision == revision)).one_or_none()
         return _revision(row) if row else None
 
-    def list(self, *, limit: int = 100) -> tuple[PolicyRevision, ...]:
+    def list(self, *, limit: int = 100, before: int | None = None) -> tuple[PolicyRevision, ...]:
+        statement = sa.select(TABLE).order_by(TABLE.c.revision.desc()).limit(limit)
+        if before in STORABLE:
+            statement = statement.where(TABLE.c.revision < before)
         with self._database.reading() as connection:
-            rows = connection.execute(sa.select(TABLE).order_by(TABLE.c.revision.desc()).limit(limit)).all()
+            rows = connection.execute(statement).all()
         return tuple(_revision(row) for row in rows)
 
     def apply(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,8 +32,13 @@ class QuarantineTable:
     def active(self) -> tuple[Quarantine, ...]:
         return self._select(_NEWEST_FIRST.where(TABLE.c.state != QuarantineState.RELEASED.value))
 
-    def list(self, *, limit: int = 200) -> tuple[Quarantine, ...]:
-        return self._select(_NEWEST_FIRST.limit(limit))
+    def list(self, *, limit: int = 200, after: tuple[datetime, str] | None = None) -> tuple[Quarantine, ...]:
+        statement = _NEWEST_FIRST.limit(limit)
+        if after is not None:
+            created, last_id = after
+            same_moment = sa.and_(TABLE.c.created == created, TABLE.c.id > last_id)
+            statement = statement.where(sa.or_(TABLE.c.created < created, same_moment))
+        return self._select(statement)
 
     def _select(self, statement: sa.Select[Any]) -> tuple[Quarantine, ...]:
         with self._database.reading() as connection:

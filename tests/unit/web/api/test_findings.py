@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.site import Site
+from tests.support.site import Site, pages
 
 
 def test_list_one_and_change(own_shop: Site) -> None:
@@ -16,8 +16,15 @@ def test_list_one_and_change(own_shop: Site) -> None:
     assert changed.get_json()["state"] == "resolved"
 
 
-def test_wrong_states_and_offsets_are_refused(shop: Site) -> None:
+def test_every_finding_is_reached_by_the_cursor(shop: Site) -> None:
+    rows = pages(shop.client("viewer"), "/api/v1/findings", "findings", limit=3)
+    assert [row["id"] for row in rows] == [item.id for item in shop.state.findings.list()]
+    assert len(rows) > 6
+
+
+def test_wrong_states_and_cursors_are_refused(shop: Site) -> None:
     client = shop.client("viewer")
     assert client.get("/api/v1/findings?state=x").status_code == 422
-    assert client.get("/api/v1/findings?offset=x").status_code == 422
+    for cursor in ("x", "high_x", "worst_1_x", "high_1"):
+        assert client.get(f"/api/v1/findings?cursor={cursor}").status_code == 400
     assert client.get("/api/v1/findings/nothing").status_code == 404

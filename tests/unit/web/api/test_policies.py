@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ringfence.demo.shop import POLICY
-from tests.support.site import Site
+from tests.support.site import Site, pages
 
 
 def test_apply_needs_the_revision_it_was_made_from(own_shop: Site) -> None:
@@ -43,6 +43,13 @@ def test_a_check_says_what_would_change(own_shop: Site) -> None:
     change = client.post("/api/v1/policies/check", json={"text": ""}, headers=token).get_json()["change"]
     assert change["opened"]
     assert change["rules"]["opened"]
+
+
+def test_every_revision_is_reached_by_the_cursor(shop: Site) -> None:
+    client = shop.client("viewer")
+    rows = pages(client, "/api/v1/policies/history", "revisions", limit=1)
+    assert [row["revision"] for row in rows] == [2, 1, 0]
+    assert client.get("/api/v1/policies/history?cursor=-1").status_code == 400
 
 
 def test_history_is_there_to_read(shop: Site) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.support.site import Site
+from dataclasses import replace
+from datetime import timedelta
+
+from ringfence.model.quarantine import QuarantineState
+from tests.support.site import Site, pages
 
 
 def test_the_same_key_orders_once(own_shop: Site) -> None:
@@ -39,6 +43,17 @@ def test_an_order_without_end_reason_or_target_is_refused(own_shop: Site) -> Non
     bad_key = client.post("/api/v1/quarantines", json=good, headers=token | {"Idempotency-Key": "x"})
     assert bad_key.status_code == 400
     assert len(own_shop.state.quarantines.active()) == 1
+
+
+def test_every_quarantine_is_reached_by_the_cursor(own_shop: Site) -> None:
+    (one,) = own_shop.state.quarantines.list()
+    for number in range(7):
+        created = one.created - timedelta(hours=number // 3)
+        own_shop.state.quarantines.save(replace(one, id=f"q{number}", created=created, state=QuarantineState.RELEASED))
+    client = own_shop.client("viewer")
+    rows = pages(client, "/api/v1/quarantines", "quarantines", limit=2)
+    assert [row["id"] for row in rows] == ["q-coupon", *(f"q{number}" for number in range(7))]
+    assert client.get("/api/v1/quarantines?cursor=x").status_code == 400
 
 
 def test_release(own_shop: Site) -> None:

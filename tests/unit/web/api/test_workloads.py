@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.support.site import Site
+
+
+class Counted:
+    """A repository that counts what it is asked."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.reads = inner, 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.reads += 1
+        return getattr(self.inner, name)
 
 
 def test_the_list_has_mode_proof_and_quarantine(shop: Site) -> None:
@@ -11,6 +24,14 @@ def test_the_list_has_mode_proof_and_quarantine(shop: Site) -> None:
     assert rows["coupon"]["quarantine"] == "q-coupon"
     assert rows["mail"]["enforcement"]["state"] == "partial"
     assert rows["db"]["attachments"][0]["addresses"][0] == "172.20.0.13"
+
+
+def test_a_list_of_many_reads_policy_and_proofs_once(own_shop: Site) -> None:
+    reads = {name: Counted(getattr(own_shop.state, name)) for name in ("policies", "enforcements", "quarantines")}
+    for name, counted in reads.items():
+        setattr(own_shop.state, name, counted)
+    assert len(own_shop.client("viewer").get("/api/v1/workloads").get_json()["workloads"]) > 10
+    assert {name: counted.reads for name, counted in reads.items()} == dict.fromkeys(reads, 1)
 
 
 def test_one_has_its_peers_and_policies(shop: Site) -> None:
