@@ -38,7 +38,7 @@ class PolicyTable:
 
     def list(self, *, limit: int = 100, before: int | None = None) -> tuple[PolicyRevision, ...]:
         statement = sa.select(TABLE).order_by(TABLE.c.revision.desc()).limit(limit)
-        if before in STORABLE:
+        if before is not None and before in STORABLE:
             statement = statement.where(TABLE.c.revision < before)
         with self._database.reading() as connection:
             rows = connection.execute(statement).all()
