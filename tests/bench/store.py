@@ -27,9 +27,9 @@ from ringfence.model.flow import FlowBatch
 from ringfence.store.duckdb import DuckDBFlowStore
 from ringfence.store.duckdb_tables import STORED, create_tables, to_stored
 from ringfence.store.filter.parser import parse_filter
-from ringfence.store.filter.predicate import select
 from ringfence.store.flows import FlowQuery
 from tests.support.generate import START, flow_table, workloads
+from tests.support.predicate import select
 
 BATCH = 20_000
 BASELINE_ROWS = 1_000
