@@ -14,6 +14,7 @@ from ringfence.model.quarantine import Quarantine, QuarantineState
 from ringfence.model.verdict import Mode
 from ringfence.store.state import HostStatus, State
 from web.policy_view import mode_counts, read_policy
+from web.window import Window
 from web.words import in_duration, plural
 
 STALE = timedelta(seconds=30)
@@ -84,8 +85,11 @@ def is_calm(estate: Estate, gaps: Sequence[Gap]) -> bool:
     return bool(estate.hosts) and not any(trouble)
 
 
-def status_sentence(estate: Estate, gaps: Sequence[Gap]) -> str:
-    """The line at the top of the overview: `3 workloads violate policy, 1 quarantined, 2 gaps in the last hour`."""
+def status_sentence(estate: Estate, gaps: Sequence[Gap], window: Window) -> str:
+    """The line at the top of the overview: `3 workloads violate policy, 1 quarantined, 2 gaps in the last hour`.
+
+    `gaps` are those of `window`, and nothing is said of any other time.
+    """
     parts = []
     if estate.violating:
         count = len(estate.violating)
@@ -99,16 +103,15 @@ def status_sentence(estate: Estate, gaps: Sequence[Gap]) -> str:
     if estate.unsound:
         parts.append(f"policy is not fully in force on {plural(estate.unsound, 'workload')}")
     if gaps:
-        parts.append(f"{plural(len(gaps), 'gap')} in the last hour")
+        parts.append(f"{plural(len(gaps), 'gap')} {window.words}")
     if estate.stale:
         parts.append(f"{plural(len(estate.stale), 'host')} not heard of lately")
     if parts:
         return ", ".join(parts)
     if not estate.hosts:
         return "No host reports yet"
-    return (
-        f"Nothing needs action: {plural(estate.workloads, 'workload')} on {plural(len(estate.hosts), 'host')}, no gaps"
-    )
+    seen = f"{plural(estate.workloads, 'workload')} on {plural(len(estate.hosts), 'host')}"
+    return f"Nothing needs action: {seen}, no gaps {window.words}"
 
 
 def staleness(host: HostStatus, now: datetime) -> str:

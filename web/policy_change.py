@@ -11,6 +11,7 @@ import pyarrow as pa
 from policy_engine.diff import PolicyDiff, diff
 from policy_engine.judge import KEY
 from policy_engine.whatif import what_if
+from ringfence.model.gap import Gap
 from ringfence.model.policy import PolicySet
 from ringfence.model.workload import Workload
 from ringfence.store.flows import FlowQuery, FlowReader
@@ -38,10 +39,13 @@ class Change:
     """`rules` says what differs in all that is possible, the rest what differs in what was recorded.
 
     `closed`: allowed by the policy in force and denied by the draft. `opened`: the other way round. `complete` False:
-    history has more kinds of connections than were looked at. `since` is where history begins.
+    history has more kinds of connections than were looked at. `since` is where it was begun to look, `first` the oldest
+    record that was found; `gaps` are those in between.
     """
 
     since: datetime
+    first: datetime | None
+    gaps: tuple[Gap, ...]
     kinds: int
     complete: bool
     opened: tuple[Affected, ...]
@@ -67,6 +71,8 @@ def change_of(
             (closed if verdict == "denied" else opened).append(_affected(after, index))
     return Change(
         since=since,
+        first=min((max(at, since) for at in edges.column("first_seen").to_pylist()), default=None),
+        gaps=flows.gaps(since, now),
         kinds=edges.num_rows,
         complete=edges.num_rows < LIMIT,
         opened=_merged(opened),

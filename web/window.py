@@ -15,6 +15,7 @@ PRESETS: dict[str, tuple[str, timedelta]] = {
     "24h": ("24 h", timedelta(hours=24)),
     "7d": ("7 d", timedelta(days=7)),
 }
+LAST = {"15m": "15 minutes", "1h": "hour", "24h": "24 hours", "7d": "7 days"}
 DEFAULT = "1h"
 LONGEST = timedelta(days=400)
 YEARS = range(1970, 2262)
@@ -39,6 +40,11 @@ class Window:
     @property
     def length(self) -> timedelta:
         return self.end - self.start
+
+    @property
+    def words(self) -> str:
+        """As the end of a sentence: `in the last hour`, `in the chosen time range`."""
+        return f"in the last {LAST[self.preset]}" if self.preset else "in the chosen time range"
 
     @property
     def bucket_seconds(self) -> int:

@@ -22,7 +22,8 @@ from web.api.operation import (
     limit_of,
     list_of,
 )
-from web.edges import compared, edges_of
+from web.comparison import compare
+from web.edges import edges_of
 from web.export import plain
 from web.flow_questions import bars_of, gaps_in, page_of, query_of
 from web.guard import services
@@ -60,12 +61,13 @@ def histogram() -> Response:
 def edges() -> Response:
     found = strict_scope()
     store = services().flows
-    now = edges_of(store, query_of(found.window, found.bar))
-    rows, complete = now.edges, now.complete
-    if request.args.get("compare") == "1":
-        before = edges_of(store, query_of(found.window.before, found.bar))
-        rows, complete = compared(now, before), complete and before.complete
-    return answer({"edges": rows, "complete": complete, "gaps": gaps_in(store, found.window)})
+    if request.args.get("compare") != "1":
+        now = edges_of(store, query_of(found.window, found.bar))
+        body = {"edges": now.edges, "complete": now.complete, "gaps": gaps_in(store, found.window)}
+        return answer(body | {"before_watched": None})
+    both = compare(store, found.window, found.window.before, found.bar)
+    body = {"edges": both.edges, "complete": both.complete, "gaps": both.gaps}
+    return answer(body | {"before_watched": both.watched})
 
 
 def stream() -> Response:
@@ -85,6 +87,10 @@ def flow_fields() -> Response:
 
 
 FLOW = {"$ref": "#/components/schemas/Flow"}
+BEFORE_WATCHED = {
+    "enum": ["no", "partly", "wholly", None],
+    "description": "With compare: how much of the window before lies after the first record; `no`: nothing is compared.",
+}
 GAPS = list_of({"$ref": "#/components/schemas/Gap"})
 
 OPERATIONS = (
@@ -119,7 +125,9 @@ OPERATIONS = (
             *WINDOW,
             Query(name="compare", doc="1: with the window before; `change` is new, gone, more denied.", schema=TEXT),
         ),
-        answer=fields(edges=list_of(OBJECT), complete={"type": "boolean"}, gaps=GAPS),
+        answer=fields(
+            edges=list_of(OBJECT), complete={"type": "boolean"}, gaps=GAPS, before_watched=BEFORE_WATCHED
+        ),
         problems=(400,),
     ),
     Operation(

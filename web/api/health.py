@@ -23,7 +23,7 @@ def health() -> Response:
     holes = gaps_in(given.flows, found.window)
     return answer(
         {
-            "sentence": status_sentence(estate, holes),
+            "sentence": status_sentence(estate, holes, found.window),
             "hosts": estate.hosts,
             "stale": [host.host for host in estate.stale],
             "modes": {mode.value: count for mode, count in estate.modes.items()},

@@ -7,12 +7,13 @@ from typing import Any
 
 from flask import Blueprint
 
-from web.edges import Edge, Edges, compared, edge_filter, edges_of, nodes_of
+from web.comparison import compare
+from web.edges import Edge, edge_filter, edges_of, nodes_of
 from web.flow_questions import gaps_in, query_of, ways_out
 from web.guard import services
 from web.problems import Refused
 from web.render import page
-from web.scope import Scope, scope, strict_scope
+from web.scope import scope, strict_scope
 
 blueprint = Blueprint("map", __name__)
 GROUPS = {"network": "network", "project": "project", "host": "host", "none": "no groups"}
@@ -27,14 +28,19 @@ def show() -> tuple[str, int]:
     if not found.answerable:
         return page("pages/map.html", answered=False, **context), 400
     given = services()
-    edges, complete = edges_with_changes(found, compare=found.address.one("compare") == "1")
+    comparison = None
+    if found.address.one("compare") == "1":
+        comparison = compare(given.flows, found.window, found.window.before, found.bar)
+    answer = comparison or edges_of(given.flows, query_of(found.window, found.bar))
+    edges = answer.edges
     nodes = nodes_of(edges, given.state.workloads.current(), group_by, quarantined_ids())
     selected = next((edge for edge in edges if edge.id == found.address.one("edge")), None)
     return page(
         "pages/map.html",
         answered=True,
         edges=edges,
-        complete=complete,
+        complete=answer.complete,
+        comparison=comparison,
         nodes=nodes,
         map_nodes=[asdict(node) for node in nodes],
         map_edges=[map_edge(item) for item in edges],
@@ -52,21 +58,11 @@ def edge() -> str:
     """The panel of one edge."""
     found = strict_scope()
     wanted = found.address.one("edge")
-    edges, _ = edges_with_changes(found, compare=False)
-    selected = next((item for item in edges if item.id == wanted), None)
+    answer = edges_of(services().flows, query_of(found.window, found.bar))
+    selected = next((item for item in answer.edges if item.id == wanted), None)
     if selected is None:
         raise Refused(404, "There is no such edge in this time range.")
     return page("fragments/edge_panel.html", selected=selected, edge_filter=edge_filter(selected))
-
-
-def edges_with_changes(found: Scope, *, compare: bool) -> tuple[tuple[Edge, ...], bool]:
-    """The edges of the request's window, compared with the window before when asked to."""
-    flows = services().flows
-    now = edges_of(flows, query_of(found.window, found.bar))
-    if not compare:
-        return now.edges, now.complete
-    before: Edges = edges_of(flows, query_of(found.window.before, found.bar))
-    return compared(now, before), now.complete and before.complete
 
 
 def quarantined_ids() -> frozenset[str]:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from flask import Blueprint
 
 from ringfence.model.finding import FindingState
-from ringfence.store.flows import FlowQuery
 from web.bar import Bar
-from web.edges import compared, edges_of
+from web.comparison import compare
+from web.edges import edges_of
 from web.estate import estate_of, is_calm, status_sentence
-from web.flow_questions import bars_of, gaps_in
+from web.flow_questions import bars_of, gaps_in, query_of
 from web.guard import services
 from web.render import page
 from web.scope import scope
+from web.window import preset_window
 
 blueprint = Blueprint("overview", __name__)
-DAY = timedelta(days=1)
-HOUR = timedelta(hours=1)
 SHOWN = 8
 RANGE = "24h"
 
@@ -28,25 +25,22 @@ def show() -> tuple[str, int]:
     found = scope(default_range=RANGE)
     given = services()
     estate = estate_of(given.state, found.now)
-    recent = given.flows.gaps(found.now - HOUR, found.now + timedelta(seconds=1))
     gaps = gaps_in(given.flows, found.window)
-    today = edges_of(given.flows, FlowQuery(start=found.now - DAY, end=found.now + timedelta(seconds=1)))
-    yesterday = edges_of(given.flows, FlowQuery(start=found.now - 2 * DAY, end=found.now - DAY))
-    current = edges_of(given.flows, FlowQuery(start=found.window.start, end=found.window.end))
+    today = preset_window("24h", found.zone, found.now)
+    days = compare(given.flows, today, today.before, Bar(text=""))
+    current = edges_of(given.flows, query_of(found.window, Bar(text="")))
     talkers = sorted(current.edges, key=lambda edge: -edge.bytes)[:SHOWN]
-    new = [edge for edge in compared(today, yesterday) if edge.change == "new"]
     return page(
         "pages/overview.html",
         default_range=RANGE,
         estate=estate,
-        sentence=status_sentence(estate, recent),
-        calm=is_calm(estate, recent),
+        sentence=status_sentence(estate, gaps, found.window),
+        calm=is_calm(estate, gaps),
         bars=bars_of(given.flows, found.window, Bar(text=""), gaps),
         gaps=gaps,
         findings=given.state.findings.list(state=FindingState.OPEN, limit=SHOWN),
-        new_edges=new[:SHOWN],
-        new_count=len(new),
-        first_day=not yesterday.edges,
+        days=days,
+        shown=SHOWN,
         talkers=[edge for edge in talkers if edge.bytes],
         most=max((edge.bytes for edge in talkers), default=0),
     ), 400 if found.window_error else 200

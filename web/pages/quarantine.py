@@ -72,7 +72,8 @@ def _plan(workload_id: str, *, error: str = "", typed: dict[str, str] | None = N
     found = given.actions.plan_quarantine(workload_id)
     now = given.clock()
     week = FlowQuery(start=now - WEEK, end=now, filter=read_bar(term("workload", workload_id)).filter)
-    edges = edges_of(given.flows, week).edges
+    answer = edges_of(given.flows, week)
+    edges = answer.edges
     template = "fragments/quarantine_plan.html" if request.headers.get("HX-Request") else "pages/quarantine_plan.html"
     return page(
         template,
@@ -80,6 +81,8 @@ def _plan(workload_id: str, *, error: str = "", typed: dict[str, str] | None = N
         edges=edges[:8],
         peers=len({edge.key for edge in edges}),
         flows=sum(edge.flows for edge in edges),
+        complete=answer.complete,
+        gaps=given.flows.gaps(week.start, week.end),
         durations=DURATIONS,
         error=error,
         typed=typed or {},

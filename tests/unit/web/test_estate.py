@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from ringfence.model.finding import Finding, FindingKind, FindingState, Severity
 from ringfence.model.gap import Gap, GapCause
 from ringfence.store.state import HostStatus
+from tests.support.estate import NOW
 from tests.support.site import Site
 from web.estate import estate_of, is_calm, staleness, status_sentence
+from web.window import Window, preset_window
+
+LAST_HOUR = preset_window("1h", ZoneInfo("UTC"), NOW)
 
 
 def test_what_is_wrong_is_counted(shop: Site) -> None:
     now = shop.clock()
     estate = estate_of(shop.state, now)
     gap = Gap(id="g", host="h", started=now, ended=now, cause=GapCause.UNREADABLE)
-    text = status_sentence(estate, [gap])
+    text = status_sentence(estate, [gap], LAST_HOUR)
     assert "workloads violate policy" in text
     assert "1 quarantined" in text
     assert "policy is not fully in force on 1 workload" in text
@@ -27,9 +32,23 @@ def test_what_is_wrong_is_counted(shop: Site) -> None:
     assert not is_calm(estate, [])
 
 
+@pytest.mark.parametrize(
+    ("window", "words"),
+    [
+        (LAST_HOUR, "1 gap in the last hour"),
+        (preset_window("7d", ZoneInfo("UTC"), NOW), "1 gap in the last 7 days"),
+        (LAST_HOUR.before, "1 gap in the chosen time range"),
+    ],
+    ids=["hour", "week", "chosen"],
+)
+def test_gaps_are_told_with_the_time_that_was_looked_at(site: Site, window: Window, words: str) -> None:
+    gap = Gap(id="g", host="h", started=NOW, ended=NOW, cause=GapCause.UNREADABLE)
+    assert status_sentence(estate_of(site.state, NOW), [gap], window) == words
+
+
 def test_an_empty_estate_is_not_called_calm(site: Site) -> None:
     estate = estate_of(site.state, site.clock())
-    assert status_sentence(estate, []) == "No host reports yet"
+    assert status_sentence(estate, [], LAST_HOUR) == "No host reports yet"
     assert not is_calm(estate, [])
 
 
@@ -37,7 +56,7 @@ def test_a_calm_estate_says_how_much_was_looked_at(site: Site) -> None:
     site.state.hosts.report(HostStatus(host="h", at=site.clock(), facts={}))
     estate = estate_of(site.state, site.clock())
     assert is_calm(estate, [])
-    assert status_sentence(estate, []) == "Nothing needs action: 0 workloads on 1 host, no gaps"
+    assert status_sentence(estate, [], LAST_HOUR) == "Nothing needs action: 0 workloads on 1 host, no gaps in the last hour"
 
 
 def test_a_silent_host_says_since_when(site: Site) -> None:
@@ -67,7 +86,7 @@ def test_an_open_finding_of_any_kind_is_named_and_ends_the_calm(site: Site, kind
     site.state.findings.record(finding)
     estate = estate_of(site.state, site.clock())
     assert not is_calm(estate, [])
-    assert status_sentence(estate, []) == "1 high finding"
+    assert status_sentence(estate, [], LAST_HOUR) == "1 high finding"
     site.state.findings.update(replace(finding, state=FindingState.ACKNOWLEDGED))
     assert is_calm(estate_of(site.state, site.clock()), [])
 
@@ -83,4 +102,4 @@ def test_a_violation_is_told_once_and_the_others_beside_it(site: Site) -> None:
     site.state.findings.record(found(site, FindingKind.POLICY_VIOLATION, Severity.HIGH, "db"))
     site.state.findings.record(found(site, FindingKind.COMPLIANCE, Severity.LOW))
     estate = estate_of(site.state, site.clock())
-    assert status_sentence(estate, []) == "1 workload violates policy, 1 low finding"
+    assert status_sentence(estate, [], LAST_HOUR) == "1 workload violates policy, 1 low finding"

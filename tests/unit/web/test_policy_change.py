@@ -21,6 +21,14 @@ def test_recorded_connections_that_would_be_closed_are_named_with_their_reason(s
     assert all("may not reach" in row.sentence for row in change.closed)
 
 
+def test_what_nobody_saw_goes_along(shop: Site) -> None:
+    policies = parse_policy(POLICY)
+    change = change_of(policies, policies, list(shop.workloads().values()), shop.flows, shop.clock())
+    assert [gap.id for gap in change.gaps] == ["gap-2", "gap-1"]
+    assert change.first is not None
+    assert change.first > change.since
+
+
 def test_taking_a_rule_back_opens_what_it_closed(shop: Site) -> None:
     workloads = list(shop.workloads().values())
     there = change_of(PolicySet(), parse_policy(POLICY), workloads, shop.flows, shop.clock())

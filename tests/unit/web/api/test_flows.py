@@ -42,6 +42,13 @@ def test_gaps_go_along_with_every_answer(shop: Site) -> None:
     assert [gap["lost"] for gap in body["gaps"]] == [None, 1204]
 
 
+def test_a_comparison_tells_whether_the_window_before_was_watched(shop: Site, site: Site) -> None:
+    body = shop.client("viewer").get("/api/v1/flows/edges?range=24h&compare=1").get_json()
+    assert body["before_watched"] == "partly"
+    assert {edge["change"] for edge in body["edges"]} >= {"new", ""}
+    assert site.client("viewer").get("/api/v1/flows/edges?compare=1").get_json()["before_watched"] == "no"
+
+
 def test_fields_are_named(shop: Site) -> None:
     names = [item["name"] for item in shop.client("viewer").get("/api/v1/flows/fields").get_json()["fields"]]
     assert "community_id" in names

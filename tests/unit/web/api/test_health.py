@@ -13,6 +13,12 @@ def test_the_estate_in_one_sentence_with_its_evidence(shop: Site) -> None:
     assert len(shop.client("viewer").get("/api/v1/gaps").get_json()["gaps"]) == 2
 
 
+def test_the_sentence_speaks_of_the_window_that_was_asked_for(shop: Site) -> None:
+    client = shop.client("viewer")
+    assert "1 gap in the last hour" in client.get("/api/v1/health?range=1h").get_json()["sentence"]
+    assert "2 gaps in the last 7 days" in client.get("/api/v1/health?range=7d").get_json()["sentence"]
+
+
 def test_who_one_is(shop: Site) -> None:
     body = shop.client("auditor").get("/api/v1/me").get_json()
     assert body["name"] == "auditor"

@@ -13,6 +13,18 @@ def test_it_says_what_is_wrong_and_what_is_new(shop: Site) -> None:
     assert "Incomplete: 2 gaps" in text
 
 
+def test_the_sentence_and_the_rest_of_the_page_look_at_the_same_time(shop: Site) -> None:
+    assert "2 gaps in the last 24 hours" in shop.client("viewer").get("/").text
+    assert "1 gap in the last hour" in shop.client("viewer").get("/?range=1h").text
+
+
+def test_what_is_called_new_says_what_was_not_seen(shop: Site, site: Site) -> None:
+    text = shop.client("viewer").get("/").text.split("New since yesterday")[1]
+    assert "Records begin only after" in text
+    assert "in the two windows compared" in text
+    assert "nobody watched then" in site.client("viewer").get("/").text
+
+
 def test_an_empty_estate_says_what_to_expect(site: Site) -> None:
     text = site.client("viewer").get("/").text
     assert "No host reports yet" in text

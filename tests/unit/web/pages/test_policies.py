@@ -32,6 +32,13 @@ def test_a_check_of_a_valid_draft_says_what_it_opens_and_closes(shop: Site) -> N
     assert "batch → db" in text
 
 
+def test_what_a_change_would_do_to_recorded_traffic_says_what_was_not_recorded(shop: Site, site: Site) -> None:
+    text = shop.post(shop.client("operator"), "/policies/check", {"text": POLICY.replace("count: 5", "count: 9")}).text
+    assert "No recorded connection would be judged differently" in text
+    assert "2 gaps in these days" in text
+    assert "No connection was recorded" in site.post(site.client("operator"), "/policies/check", {"text": POLICY}).text
+
+
 def test_apply_asks_for_a_reason_and_keeps_the_draft(own_shop: Site) -> None:
     client = own_shop.client("operator")
     answer = own_shop.post(client, "/policies/apply", {"text": "# mine", "reason": "", "expected": "2"})

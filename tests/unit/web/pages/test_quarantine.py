@@ -24,6 +24,12 @@ def test_plan_reason_order_proof_release(own_shop: Site) -> None:
     assert recorded[-2:] == ["quarantine ordered", "quarantine released"]
 
 
+def test_the_plan_says_that_more_may_be_cut_than_was_seen(own_shop: Site) -> None:
+    plan = own_shop.client("operator").get(f"/quarantine/plan/{own_shop.workloads()['db'].id}").text
+    assert "2 gaps in these 7 days" in plan
+    assert "and some that nobody saw" in plan
+
+
 def test_without_a_reason_the_form_comes_back_with_what_was_typed(own_shop: Site) -> None:
     client, target = own_shop.client("operator"), own_shop.workloads()["db"].id
     form = {"reason": " ", "duration": "7d", "access": "in 10.0.0.5/32 tcp 22"}
