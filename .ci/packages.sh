@@ -6,7 +6,7 @@ set -eu
 runtime='iptables:iptables ip6tables:iptables ipset:ipset conntrack:conntrack ip:iproute2 nsenter:util-linux sysctl:procps'
 demo='busybox:busybox-static'
 test='dockerd:docker.io nft:nftables tcpdump:tcpdump tshark:tshark redis-server:redis-server chromium:chromium
-      chromedriver:chromium-driver pdftotext:poppler-utils mvn:maven ps:procps'
+      chromedriver:chromium-driver npm:npm pdftotext:poppler-utils mvn:maven ps:procps'
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 case "${1:-}" in

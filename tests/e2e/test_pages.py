@@ -8,20 +8,18 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from ringfence.demo.shop import POLICY
 from ringfence.model.flow import FlowBatch
+from tests.support.browser import Complaints, chromium, open_page, served, sign_in
 from tests.support.estate import flow_row, flow_table
-from tests.support.require import command
-from tests.support.site import PASSWORD, Site
+from tests.support.site import Site
 from web.bootstrap import create_bootstrap_link
-from web.serve import serve
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=20_000)
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATHS = (
     *("/", "/flows?range=24h", "/map?range=24h", "/map?range=24h&view=table", "/workloads", "/policies"),
     *("/policies/edit", "/findings", "/quarantine", "/reports", "/audit", "/health", "/account", "/users"),
@@ -30,52 +28,30 @@ PATHS = (
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=command("chromium"), args=ARGUMENTS)
+    with chromium() as made:
         yield made
-        made.close()
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[tuple[Site, str]]:
     """A full estate and its address."""
-    with Site(tmp_path, demo=True) as site:
-        server = serve(site.app, "127.0.0.1", 0)
-        server.start()
-        try:
-            yield site, f"http://127.0.0.1:{server.port}"
-        finally:
-            site.feed.close()
-            server.stop()
-
-
-def open_page(browser: Browser, complaints: list[str], **options: object) -> Page:
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)  # type: ignore[arg-type]
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    return page
+    with served(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture
-def page(browser: Browser, shop: tuple[Site, str]) -> Iterator[Page]:
-    """An administrator's page; at the end nothing was complained about."""
-    complaints: list[str] = []
+def complaints() -> Complaints:
+    return Complaints()
+
+
+@pytest.fixture
+def page(browser: Browser, shop: tuple[Site, str], complaints: Complaints) -> Iterator[Page]:
+    """An administrator's page; at the end nothing was complained about that the test did not ask for."""
     made = open_page(browser, complaints, base_url=shop[1])
     sign_in(made)
     yield made
     made.context.close()
-    # A refused request is an answer that the test asked for; Chromium reports its status on the console.
-    assert [text for text in complaints if "status of 4" not in text] == []
-
-
-def sign_in(page: Page) -> None:
-    page.goto("/login")
-    page.get_by_label("Name").fill("admin")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/")
+    assert complaints.texts == []
 
 
 def parameters(page: Page) -> dict[str, str]:
@@ -84,7 +60,7 @@ def parameters(page: Page) -> dict[str, str]:
 
 def test_the_one_time_link_makes_the_first_administrator(browser: Browser, shop: tuple[Site, str]) -> None:
     site, base = shop
-    page = open_page(browser, [])
+    page = open_page(browser, Complaints())
     link = create_bootstrap_link(site.state, base, site.clock)
     page.goto(link)
     page.get_by_label("Name").fill("ada")
@@ -111,6 +87,17 @@ def test_every_page_loads_without_a_complaint_and_fits_a_phone(page: Page) -> No
     assert too_wide == []
 
 
+def test_a_missing_module_is_a_complaint(browser: Browser, shop: tuple[Site, str]) -> None:
+    found = Complaints()
+    page = open_page(browser, found, base_url=shop[1])
+    page.goto("/login")
+    page.add_script_tag(url="/static/js/bar.js", type="module")
+    assert found.texts == []
+    page.evaluate("import('/static/js/no-such-module.js').catch(() => null)")
+    assert [text.partition(" ")[0] for text in found.texts] == ["404"]
+    page.context.close()
+
+
 def test_flows_are_filtered_by_typing_and_by_clicking_values(page: Page) -> None:
     page.goto("/flows?range=24h")
     page.keyboard.press("/")
@@ -128,7 +115,8 @@ def test_flows_are_filtered_by_typing_and_by_clicking_values(page: Page) -> None
     expect(page.get_by_role("heading", name="24 flows")).to_be_visible()
 
 
-def test_a_wrong_filter_shows_where_it_is_wrong(page: Page) -> None:
+def test_a_wrong_filter_shows_where_it_is_wrong(page: Page, complaints: Complaints) -> None:
+    complaints.expected.add((400, "/flows"))
     page.goto("/flows?range=24h")
     page.get_by_label("Filter").fill("verdict: denied and dst_prt: 5")
     expect(page.locator(".bar .entry")).to_have_attribute("data-valid", "no")
@@ -139,7 +127,8 @@ def test_a_wrong_filter_shows_where_it_is_wrong(page: Page) -> None:
     expect(page.locator("table.flows")).to_have_count(0)
 
 
-def test_an_impossible_time_range_is_said_and_left_with_one_click(page: Page) -> None:
+def test_an_impossible_time_range_is_said_and_left_with_one_click(page: Page, complaints: Complaints) -> None:
+    complaints.expected.add((400, "/flows"))
     page.goto("/flows?from=2026-02-02T00:00&to=2026-02-01T00:00")
     expect(page.get_by_role("alert").filter(has_text="impossible")).to_contain_text("ends before it starts")
     page.get_by_role("link", name="Show the last hour").click()
@@ -322,7 +311,7 @@ def test_the_theme_is_kept(page: Page) -> None:
 
 
 def test_lists_read_without_scripts(browser: Browser, shop: tuple[Site, str]) -> None:
-    page = open_page(browser, [], base_url=shop[1], java_script_enabled=False)
+    page = open_page(browser, Complaints(), base_url=shop[1], java_script_enabled=False)
     sign_in(page)
     page.goto("/flows?range=24h&q=verdict%3A+denied")
     expect(page.locator("table.flows tbody tr")).to_have_count(48)

@@ -89,7 +89,7 @@ def flow_fields() -> Response:
 FLOW = {"$ref": "#/components/schemas/Flow"}
 BEFORE_WATCHED = {
     "enum": ["no", "partly", "wholly", None],
-    "description": "With compare: how much of the window before lies after the first record; `no`: nothing is compared.",
+    "description": "With compare: how much of the window before is after the first record. `no`: nothing is compared.",
 }
 GAPS = list_of({"$ref": "#/components/schemas/Gap"})
 
@@ -125,9 +125,7 @@ OPERATIONS = (
             *WINDOW,
             Query(name="compare", doc="1: with the window before; `change` is new, gone, more denied.", schema=TEXT),
         ),
-        answer=fields(
-            edges=list_of(OBJECT), complete={"type": "boolean"}, gaps=GAPS, before_watched=BEFORE_WATCHED
-        ),
+        answer=fields(edges=list_of(OBJECT), complete={"type": "boolean"}, gaps=GAPS, before_watched=BEFORE_WATCHED),
         problems=(400,),
     ),
     Operation(

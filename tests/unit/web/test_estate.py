@@ -56,7 +56,10 @@ def test_a_calm_estate_says_how_much_was_looked_at(site: Site) -> None:
     site.state.hosts.report(HostStatus(host="h", at=site.clock(), facts={}))
     estate = estate_of(site.state, site.clock())
     assert is_calm(estate, [])
-    assert status_sentence(estate, [], LAST_HOUR) == "Nothing needs action: 0 workloads on 1 host, no gaps in the last hour"
+    assert (
+        status_sentence(estate, [], LAST_HOUR)
+        == "Nothing needs action: 0 workloads on 1 host, no gaps in the last hour"
+    )
 
 
 def test_a_silent_host_says_since_when(site: Site) -> None:
