@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from ringfence.model.flow import COLUMNS, ColumnType
 from web import words
@@ -15,7 +16,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A piece of text; with `field` it can be filtered in and out."""
+    """A piece of text; with `field` it can be filtered in and out, `link` is the page of what it names."""
 
     text: str
     field: str = ""
@@ -36,23 +37,25 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowColumn:
-    """A column of the table: how it is called and how a row fills it."""
+    """A column of the table: how it is called, how a row fills it, and the columns of the schema that it shows."""
 
     key: str
     title: str
     parts: Callable[[Row], tuple[Part, ...]]
+    fields: tuple[str, ...]
     style: str = ""
 
 
 def _endpoint(side: str) -> Callable[[Row], tuple[Part, ...]]:
     def parts(row: Row) -> tuple[Part, ...]:
         address, name = str(row[f"{side}_ip"]), row[f"{side}_name"]
-        at = Part(text=address, field=f"{side}_ip", value=address, style="mono dim" if name else "mono")
+        known = row[f"{side}_workload"]
+        page = f"/workloads/{quote(known, safe='')}" if known else ""
+        at = Part(text=address, field=f"{side}_ip", value=address, style="mono dim" if name else "mono", link=page)
         if not name:
             return (at,)
-        return Part(
-            text=name, field=f"{side}_name", value=name, title=f"{row[f'{side}_kind'] or 'workload'} {name}"
-        ), at
+        kind = row[f"{side}_kind"] or "workload"
+        return Part(text=name, field=f"{side}_name", value=name, title=f"{kind} {name}", link=page), at
 
     return parts
 
@@ -70,10 +73,13 @@ def _service(row: Row) -> tuple[Part, ...]:
 
 
 def _rule(row: Row) -> tuple[Part, ...]:
-    rule = row["rule"]
-    if not rule:
-        return (Part(text=words.NOTHING, style="dim"),)
-    return (Part(text=rule, field="rule", value=rule, title=row["sentence"] or ""),)
+    """The rule that decided; where none is known to have, the one that would deny it in protect."""
+    if row["rule"]:
+        return (Part(text=row["rule"], field="rule", value=row["rule"], title=row["sentence"] or ""),)
+    staged = row["staged_rule"] if row["staged"] == "denied" else None
+    if staged:
+        return (Part(text=staged, field="staged_rule", value=staged, title=row["staged_sentence"] or "", style="dim"),)
+    return (Part(text=words.NOTHING, style="dim"),)
 
 
 def total_bytes(row: Row) -> int | None:
@@ -105,7 +111,8 @@ def _plain(name: str, kind: ColumnType) -> Callable[[Row], tuple[Part, ...]]:
         if isinstance(value, datetime):
             return (Part(text=words.in_iso(value)),)
         style = "mono" if kind in (ColumnType.ADDRESS, ColumnType.PORT) else ""
-        return (Part(text=str(value), field=name, value=str(value), style=style),)
+        page = f"/workloads/{quote(value, safe='')}" if name in ("src_workload", "dst_workload") else ""
+        return (Part(text=str(value), field=name, value=str(value), style=style, link=page),)
 
     return parts
 
@@ -116,19 +123,26 @@ def _label(text: str) -> Part:
 
 
 BUILT: tuple[FlowColumn, ...] = (
-    FlowColumn(key="source", title="Source", parts=_endpoint("src"), style="end"),
-    FlowColumn(key="destination", title="Destination", parts=_endpoint("dst"), style="end"),
-    FlowColumn(key="service", title="Service", parts=_service),
-    FlowColumn(key="bytes", title="Bytes", parts=_bytes, style="num"),
-    FlowColumn(key="duration", title="Duration", parts=_duration, style="num"),
-    FlowColumn(key="rule", title="Rule", parts=_rule, style="wide"),
+    FlowColumn(key="source", title="Source", parts=_endpoint("src"), fields=("src_name", "src_ip"), style="end"),
+    FlowColumn(
+        key="destination", title="Destination", parts=_endpoint("dst"), fields=("dst_name", "dst_ip"), style="end"
+    ),
+    FlowColumn(key="service", title="Service", parts=_service, fields=("transport", "dst_port", "icmp_type")),
+    FlowColumn(key="bytes", title="Bytes", parts=_bytes, fields=("src_bytes", "dst_bytes"), style="num"),
+    FlowColumn(key="duration", title="Duration", parts=_duration, fields=("ended",), style="num"),
+    FlowColumn(key="rule", title="Rule", parts=_rule, fields=("rule", "staged_rule"), style="wide"),
 )
 DEFAULT = tuple(column.key for column in BUILT)
+ALWAYS = ("flow_id", "started", "enforced", "staged")
+"""What every row shows whatever was chosen: which flow, when, and its verdict."""
+EVERY = "all"
+"""As `cols` of an export: every column of the schema."""
 CHOICES: dict[str, FlowColumn] = {column.key: column for column in BUILT} | {
     column.name: FlowColumn(
         key=column.name,
         title=column.name.replace("_", " "),
         parts=_plain(column.name, column.type),
+        fields=(column.name,),
         style="num" if column.type in (ColumnType.LONG, ColumnType.SMALL) else "",
     )
     for column in COLUMNS
@@ -141,6 +155,13 @@ def chosen(text: str) -> tuple[FlowColumn, ...]:
     """The columns that a `cols` parameter names; unknown names are left out, none left means the default."""
     found = [CHOICES[key] for key in dict.fromkeys(text.split(",")) if key in CHOICES]
     return tuple(found) or tuple(CHOICES[key] for key in DEFAULT)
+
+
+def exported(text: str) -> tuple[str, ...]:
+    """The columns of the schema that are in an export of what a `cols` parameter shows, in the order of the table."""
+    if text == EVERY:
+        return tuple(column.name for column in COLUMNS)
+    return tuple(dict.fromkeys((*ALWAYS, *(name for column in chosen(text) for name in column.fields))))
 
 
 def cells(row: Row, columns: tuple[FlowColumn, ...]) -> tuple[Cell, ...]:

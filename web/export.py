@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ringfence.model.flow import COLUMNS
 from ringfence.model.gap import Gap
 from ringfence.store.flows import FlowQuery, FlowReader
 from web.words import in_iso
@@ -32,9 +31,10 @@ def rows_of(flows: FlowReader, query: FlowQuery, limit: int) -> Iterator[Mapping
             return
 
 
-def as_csv(rows: Iterable[Mapping[str, Any]], gaps: Sequence[Gap], note: str = "") -> Iterator[str]:
-    """CSV lines: the columns of the schema, then a comment line for each gap and one for `note`."""
-    names = [column.name for column in COLUMNS]
+def as_csv(
+    rows: Iterable[Mapping[str, Any]], names: Sequence[str], gaps: Sequence[Gap], note: str = ""
+) -> Iterator[str]:
+    """CSV lines: the columns of these names, then a comment line for each gap and one for `note`."""
     yield _line(names)
     for row in rows:
         yield _line([cell(row[name]) for name in names])
@@ -42,10 +42,12 @@ def as_csv(rows: Iterable[Mapping[str, Any]], gaps: Sequence[Gap], note: str = "
         yield _line([f"# {line}"])
 
 
-def as_json_lines(rows: Iterable[Mapping[str, Any]], gaps: Sequence[Gap], note: str = "") -> Iterator[str]:
-    """One flow per line; remarks follow as objects with the key `remark`."""
+def as_json_lines(
+    rows: Iterable[Mapping[str, Any]], names: Sequence[str], gaps: Sequence[Gap], note: str = ""
+) -> Iterator[str]:
+    """One flow per line, of it the columns of these names; remarks follow as objects with the key `remark`."""
     for row in rows:
-        yield json.dumps(plain(row)) + "\n"
+        yield json.dumps({name: plain(row[name]) for name in names}) + "\n"
     for line in remarks(gaps, note):
         yield json.dumps({"remark": line}) + "\n"
 

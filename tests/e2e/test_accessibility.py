@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +17,8 @@ from tests.support.site import Site
 pytestmark = pytest.mark.browser
 SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 OPTIONS = {"resultTypes": ["violations"]}
-RUN = """async (options) => (await axe.run(document, options)).violations.map((rule) =>
-  `${rule.id}: ${rule.help}: ${rule.nodes.map((node) => node.html.slice(0, 160) + ' ' + (node.any[0]?.message ?? '')).join(' | ')}`)"""
+RUN = """async (options) => (await axe.run(document, options)).violations.flatMap((rule) =>
+  rule.nodes.map((node) => `${rule.id}: ${node.html.slice(0, 160)}: ${node.any[0]?.message ?? rule.help}`))"""
 
 
 @pytest.fixture(scope="module")

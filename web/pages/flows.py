@@ -83,7 +83,7 @@ def suggest() -> Response:
 
 
 def export_(kind: str) -> Response:
-    """Everything that matches, not only what is on screen; recorded in the audit log first."""
+    """Every row that matches, in the columns on screen (`cols=all`: in every one); recorded in the audit log first."""
     found = strict_scope()
     store = services().flows
     total = page_of(store, found.window, found.bar, limit=1).total
@@ -92,7 +92,7 @@ def export_(kind: str) -> Response:
     note = f"only the newest {MOST_EXPORTED} of {total} flows are in this file" if total > MOST_EXPORTED else ""
     flows_of = export.rows_of(store, query_of(found.window, found.bar), MOST_EXPORTED)
     write = export.as_csv if kind == "csv" else export.as_json_lines
-    lines = write(flows_of, gaps_in(store, found.window), note)
+    lines = write(flows_of, cells.exported(found.address.one("cols")), gaps_in(store, found.window), note)
     name = f"flows-{found.window.start:%Y%m%dT%H%M%S}-{found.window.end:%Y%m%dT%H%M%S}.{kind}"
     return Response(
         lines,

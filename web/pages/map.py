@@ -17,23 +17,33 @@ from web.scope import scope, strict_scope
 
 blueprint = Blueprint("map", __name__)
 GROUPS = {"network": "network", "project": "project", "host": "host", "none": "no groups"}
+LABEL = "label."
 MOST_ELEMENTS = 2_000
 
 
 @blueprint.get("/map")
 def show() -> tuple[str, int]:
     found = scope()
-    group_by = found.address.one("group") or "network"
-    context: dict[str, Any] = {"groups": GROUPS, "group_by": group_by, "as_table": found.address.one("view") == "table"}
-    if not found.answerable:
-        return page("pages/map.html", answered=False, **context), 400
     given = services()
+    workloads = given.state.workloads.current()
+    group_by = found.address.one("group") or "network"
+    labels = sorted({key for workload in workloads for key in workload.labels})
+    wrong = group_by not in GROUPS and not (group_by.startswith(LABEL) and group_by != LABEL)
+    context: dict[str, Any] = {
+        "groups": GROUPS,
+        "labels": labels,
+        "group_by": group_by,
+        "group_wrong": wrong,
+        "as_table": found.address.one("view") == "table",
+    }
+    if wrong or not found.answerable:
+        return page("pages/map.html", answered=False, **context), 400
     comparison = None
     if found.address.one("compare") == "1":
         comparison = compare(given.flows, found.window, found.window.before, found.bar)
     answer = comparison or edges_of(given.flows, query_of(found.window, found.bar))
     edges = answer.edges
-    nodes = nodes_of(edges, given.state.workloads.current(), group_by, quarantined_ids())
+    nodes = nodes_of(edges, workloads, group_by, quarantined_ids())
     selected = next((edge for edge in edges if edge.id == found.address.one("edge")), None)
     return page(
         "pages/map.html",

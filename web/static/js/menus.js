@@ -2,9 +2,6 @@
 // Every value on screen is a button: a click filters in, the menu (right-click, or the menu key) filters out, opens, copies.
 import { address, icon, say } from "./dom.js";
 
-/** @type {Record<string, string>} */
-const OPENS = { src_workload: "/workloads/", dst_workload: "/workloads/" };
-
 export function startMenus() {
   document.addEventListener("contextmenu", (event) => {
     const value = /** @type {HTMLElement} */ (event.target).closest?.("[data-field]");
@@ -53,10 +50,10 @@ function narrowed(term) {
 /** @param {HTMLElement} value */
 function open(value) {
   const pop = /** @type {HTMLElement} */ (document.getElementById("pop"));
-  const { field = "", value: text = "" } = value.dataset;
+  const { field = "", value: text = "", page } = value.dataset;
   const term = `${field}: ${quoted(text)}`;
   const rows = [link("plus", "Only this", narrowed(term)), link("minus", "Not this", narrowed(`not ${term}`))];
-  if (OPENS[field]) rows.push(link("open", "Open the workload", OPENS[field] + text));
+  if (page) rows.push(link("open", "Open the workload", page));
   const button = document.createElement("button");
   button.dataset.copy = text;
   button.append(icon("copy"), "Copy");

@@ -16,6 +16,8 @@ export function startSettings() {
   document.addEventListener("change", (event) => {
     const form = /** @type {HTMLElement} */ (event.target).closest?.("[data-columns]");
     if (form) keepColumns(/** @type {HTMLFormElement} */ (form));
+    const choice = /** @type {HTMLSelectElement} */ (event.target);
+    if (choice.matches?.("[data-send] select")) choice.form?.requestSubmit();
   });
   document.body.addEventListener("htmx:configRequest", (event) => {
     const token = document.querySelector('meta[name="csrf-token"]')?.getAttribute("content");

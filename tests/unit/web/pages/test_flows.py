@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 
 from ringfence.model.event import EventAction
+from ringfence.model.flow import COLUMNS
 from tests.support.site import Site
 
 
@@ -69,6 +71,27 @@ def test_an_export_has_what_is_shown_and_is_recorded(own_shop: Site) -> None:
     assert (last.action, last.detail["flows"]) == (EventAction.EXPORT, 48)
     assert client.get("/flows/export.json?range=24h&q=verdict:+denied").text.count('"flow_id"') == 48
     assert client.get("/flows/export.xml").status_code == 404
+
+
+def test_an_export_has_the_columns_on_screen(own_shop: Site) -> None:
+    client = own_shop.client("auditor")
+
+    def head(query: str) -> list[str]:
+        return client.get(f"/flows/export.csv?range=24h&q=verdict:+denied{query}").text.split("\r\n")[0].split(",")
+
+    assert head("&cols=community_id,host") == ["flow_id", "started", "enforced", "staged", "community_id", "host"]
+    assert {"src_name", "dst_port", "rule", "dst_bytes"} < set(head(""))
+    assert "community_id" not in head("")
+    assert head("&cols=all") == [column.name for column in COLUMNS]
+    line = client.get("/flows/export.json?range=24h&q=verdict:+denied&cols=host").text.split("\n")[0]
+    assert list(json.loads(line)) == ["flow_id", "started", "enforced", "staged", "host"]
+
+
+def test_a_name_and_an_address_lead_to_their_workload(shop: Site) -> None:
+    text = shop.client("viewer").get("/flows?range=24h&q=verdict:+denied").text
+    page = f'data-page="/workloads/{shop.workloads()["coupon"].id}"'
+    assert text.count(f'data-field="src_name" data-value="coupon" {page}') == 48
+    assert text.count(page) == 96
 
 
 def test_a_cursor_that_is_none_is_an_error_in_words(shop: Site) -> None:

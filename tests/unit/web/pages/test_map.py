@@ -41,6 +41,16 @@ def test_a_comparison_says_what_the_earlier_window_lacks(shop: Site, site: Site)
     assert "Nothing can be called new" in site.client("viewer").get("/map?compare=1").text
 
 
+def test_labels_are_offered_for_grouping_and_nonsense_is_refused(shop: Site) -> None:
+    client = shop.client("viewer")
+    text = client.get("/map?range=24h&group=label.role").text
+    assert '<option value="label.role" selected>role</option>' in text
+    assert '<option value="label.app">app</option>' in text
+    wrong = client.get("/map?range=24h&group=galaxy")
+    assert wrong.status_code == 400
+    assert "There is no grouping by “galaxy”" in wrong.text
+
+
 def test_an_edge_opens_with_its_services(shop: Site) -> None:
     client = shop.client("viewer")
     edge = edges(client.get("/map?range=24h").text)[0]
