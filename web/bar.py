@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from ringfence.errors import FilterInvalid
 from ringfence.model.filter import Filter
 from ringfence.model.flow import field_names
-from ringfence.store.filter.fields import suggest_fields
+from ringfence.store.filter.fields import Finder, Suggestion, find_field, suggest_fields
 from ringfence.store.filter.parser import parse_filter
 from web import tokens
 
@@ -31,6 +33,18 @@ WORDS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """What a bar may speak of. `suggest` completes a name; `values` are those of a closed list, else empty."""
+
+    find: Finder
+    suggest: Callable[[str, int], tuple[Suggestion, ...]]
+    values: Callable[[str], tuple[str, ...]]
+    example: str
+    completion: str
+    """The path that answers while a person types."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     text: str
     on: bool
@@ -46,6 +60,7 @@ class Bar:
     error: str = ""
     offset: int = 0
     expected: tuple[str, ...] = ()
+    vocabulary: Vocabulary = field(default_factory=lambda: FLOWS)
 
     @property
     def valid(self) -> bool:
@@ -73,42 +88,58 @@ class Bar:
         return tokens.with_token(self.text, token.text)
 
 
-def read_bar(text: str, switched_off: Sequence[str] = ()) -> Bar:
-    """Read the bar; never raises, an invalid filter is an answer."""
-    text = text.strip()
-    off = tuple(Token(text=item.strip(), on=False) for item in switched_off[:20] if item.strip())
-    if len(text) > LONGEST:
-        return Bar(text=text[:LONGEST], tokens=off, error=f"The filter is longer than {LONGEST} characters.")
-    if not text:
-        return Bar(text="", tokens=off)
-    try:
-        parsed = parse_filter(text)
-    except FilterInvalid as error:
-        return Bar(text=text, tokens=off, error=str(error), offset=error.offset, expected=error.expected)
-    on = tuple(Token(text=item, on=True) for item in tokens.split(text))
-    return Bar(text=text, tokens=(*on, *off), filter=parsed)
-
-
-def values_of(field: str) -> tuple[str, ...]:
-    """The values a field with a closed list can have; empty for others."""
-    column = field_names().get(field.lower())
+def values_of(name: str) -> tuple[str, ...]:
+    """The values a field of a flow with a closed list can have; empty for others."""
+    column = field_names().get(name.lower())
     return WORDS.get(column.name, ()) if column else ()
 
 
-def suggestions(text: str, *, limit: int = 12) -> tuple[tuple[str, str], ...]:
+FLOWS: Vocabulary = Vocabulary(
+    find=find_field,
+    suggest=lambda prefix, limit: suggest_fields(prefix, limit=limit),
+    values=values_of,
+    example="verdict: denied and dst.name: db",
+    completion="/flows/suggest",
+)
+
+
+def read_bar(text: str, switched_off: Sequence[str] = (), vocabulary: Vocabulary = FLOWS) -> Bar:
+    """Read the bar; never raises, an invalid filter is an answer."""
+    bar = partial(Bar, vocabulary=vocabulary)
+    text = text.strip()
+    off = tuple(Token(text=item.strip(), on=False) for item in switched_off[:20] if item.strip())
+    if len(text) > LONGEST:
+        return bar(text=text[:LONGEST], tokens=off, error=f"The filter is longer than {LONGEST} characters.")
+    if not text:
+        return bar(text="", tokens=off)
+    try:
+        parsed = parse_filter(text, vocabulary.find)
+    except FilterInvalid as error:
+        return bar(text=text, tokens=off, error=str(error), offset=error.offset, expected=error.expected)
+    on = tuple(Token(text=item, on=True) for item in tokens.split(text))
+    return bar(text=text, tokens=(*on, *off), filter=parsed)
+
+
+def suggestions(text: str, vocabulary: Vocabulary = FLOWS, *, limit: int = 12) -> tuple[tuple[str, str], ...]:
     """What could complete the last word of a filter: (the whole filter with the completion, what it means)."""
     head, last = _last_word(text)
     if ":" in last:
-        field, _, start = last.partition(":")
-        found = [
-            (f"{head}{field}: {value}", "") for value in values_of(field) if value.startswith(start.strip().lower())
-        ]
+        name, _, start = last.partition(":")
+        known = vocabulary.values(name)
+        found = [(f"{head}{name}: {value}", "") for value in known if value.startswith(start.strip().lower())]
     else:
         found = [
             (f"{head}{item.name}{'' if item.name.endswith('.') else ': '}", item.doc)
-            for item in suggest_fields(last, limit=limit)
+            for item in vocabulary.suggest(last, limit)
         ]
     return tuple(found[:limit])
+
+
+def completion(text: str, vocabulary: Vocabulary) -> dict[str, Any]:
+    """What the bar's script wants to know of a text while it is typed."""
+    bar = read_bar(text, vocabulary=vocabulary)
+    found = [{"text": item, "doc": doc} for item, doc in suggestions(text, vocabulary)]
+    return {"valid": bar.valid, "error": bar.error, "offset": bar.offset, "suggestions": found}
 
 
 def _last_word(text: str) -> tuple[str, str]:

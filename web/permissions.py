@@ -75,6 +75,7 @@ ROUTES: dict[str, Permission] = {
     "policies.check": _P.EDIT_POLICY,
     "policies.apply": _P.EDIT_POLICY,
     "findings.show": _P.VIEW,
+    "findings.suggest": _P.VIEW,
     "findings.one": _P.VIEW,
     "findings.change": _P.HANDLE_FINDINGS,
     "reports.show": _P.VIEW,

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from flask import g, request
 
 from web.address import Address, read_address
-from web.bar import Bar, read_bar
+from web.bar import FLOWS, Bar, Vocabulary, read_bar
 from web.guard import services
 from web.problems import Refused
 from web.window import Window, WindowInvalid, preset_window, read_window, zone_named
@@ -35,11 +35,11 @@ class Scope:
         return not self.window_error and self.bar.valid
 
 
-def scope(*, default_range: str = "1h") -> Scope:
-    """The scope of this request, read once."""
+def scope(*, default_range: str = "1h", vocabulary: Vocabulary = FLOWS) -> Scope:
+    """The scope of this request, read once; `vocabulary` is what the filter speaks of."""
     known: Scope | None = g.get("scope")
     if known is None:
-        known = g.scope = _read(default_range)
+        known = g.scope = _read(default_range, vocabulary)
     return known
 
 
@@ -58,7 +58,7 @@ def strict_scope(*, default_range: str = "1h") -> Scope:
     return found
 
 
-def _read(default_range: str) -> Scope:
+def _read(default_range: str, vocabulary: Vocabulary) -> Scope:
     address = read_address(request)
     now = services().clock()
     zone = zone_named(address.one("tz") or request.cookies.get("tz", ""))
@@ -69,5 +69,5 @@ def _read(default_range: str) -> Scope:
         )
     except WindowInvalid as problem:
         window, error = preset_window(default_range, zone, now), str(problem)
-    bar = read_bar(address.one("q"), address.all("off"))
+    bar = read_bar(address.one("q"), address.all("off"), vocabulary)
     return Scope(address=address, now=now, zone=zone, window=window, window_error=error, bar=bar)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+UNITS_OF_TIME = (("d", 86400, 10**9), ("h", 3600, 24), ("m", 60, 60), ("s", 1, 60))
 NOTHING = "–"
 
 
@@ -25,7 +26,7 @@ def in_number(count: int | None) -> str:
 
 
 def in_duration(length: timedelta | float | None) -> str:
-    """The two largest units: `2 m 14 s`, `3 d 4 h`, `85 ms`."""
+    """The largest unit and the next one: `2 m 14 s`, `3 d 4 h`, `1 h`, `85 ms`."""
     if length is None:
         return NOTHING
     seconds = length.total_seconds() if isinstance(length, timedelta) else float(length)
@@ -34,13 +35,10 @@ def in_duration(length: timedelta | float | None) -> str:
         return f"{sign}{seconds * 1000:.0f} ms"
     if seconds < 10:
         return f"{sign}{seconds:.1f} s"
-    parts: list[str] = []
     rest = round(seconds)
-    for name, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(f"{count} {name}")
-    return sign + " ".join(parts[:2])
+    counts = [(rest // size % wrap, name) for name, size, wrap in UNITS_OF_TIME]
+    first = next(index for index, (count, _) in enumerate(counts) if count)
+    return sign + " ".join(f"{count} {name}" for count, name in counts[first : first + 2] if count)
 
 
 def in_zone(moment: datetime, zone: ZoneInfo, now: datetime) -> str:

@@ -60,6 +60,7 @@ def parameters(page: Page) -> dict[str, str]:
 
 def test_the_one_time_link_makes_the_first_administrator(browser: Browser, shop: tuple[Site, str]) -> None:
     site, base = shop
+    site.without_administrator()
     page = open_page(browser, Complaints())
     link = create_bootstrap_link(site.state, base, site.clock)
     page.goto(link)

@@ -8,14 +8,14 @@ from typing import Any
 from ringfence.model.filter import And, Filter, Not, Or, Term
 from ringfence.store.addresses import MAPPED, address_key, network_keys, overlaps_mapped
 from ringfence.store.filter.conditions import Between, Condition, Matches, Present, Within, resolve
-from ringfence.store.filter.fields import Total
+from ringfence.store.filter.fields import Finder, Total, find_field
 from ringfence.store.filter.pattern import compiled
 
 Row = Mapping[str, Any]
 Predicate = Callable[[Row], bool]
 
 
-def to_predicate(tree: Filter | None) -> Predicate:
+def to_predicate(tree: Filter | None, find: Finder = find_field) -> Predicate:
     """A function of one row (column names to values, as `FlowPage.rows`); a missing column counts as null.
 
     Raises:
@@ -25,16 +25,16 @@ def to_predicate(tree: Filter | None) -> Predicate:
         case None:
             return lambda row: True
         case Not(operand=operand):
-            inner = to_predicate(operand)
+            inner = to_predicate(operand, find)
             return lambda row: not inner(row)
         case And(operands=operands):
-            every = [to_predicate(operand) for operand in operands]
+            every = [to_predicate(operand, find) for operand in operands]
             return lambda row: all(test(row) for test in every)
         case Or(operands=operands):
-            some = [to_predicate(operand) for operand in operands]
+            some = [to_predicate(operand, find) for operand in operands]
             return lambda row: any(test(row) for test in some)
         case Term():
-            tests = [_condition(condition) for condition in resolve(tree)]
+            tests = [_condition(condition) for condition in resolve(tree, find=find)]
             return lambda row: any(test(row) for test in tests)
 
 

@@ -4,19 +4,36 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from flask import Blueprint, redirect, request
+from flask import Blueprint, jsonify, redirect, request
 from werkzeug.wrappers import Response
 
 from ringfence.errors import NotFound
 from ringfence.model.event import EventAction
 from ringfence.model.finding import Finding, FindingState
+from web.bar import completion
+from web.finding_questions import FINDINGS, MOST, RANKS, select
+from web.flow_questions import gaps_in
 from web.guard import record, services
 from web.problems import Refused
 from web.render import page
+from web.scope import scope
+from web.sorting import Keys, in_order, read_order
 
 blueprint = Blueprint("findings", __name__)
 PAGE = 100
+RANGE = "7d"
+SORTED: Keys[Finding] = {
+    "severity": lambda item: RANKS[item.severity],
+    "what": lambda item: item.sentence,
+    "kind": lambda item: item.kind,
+    "state": lambda item: item.state,
+    "response": lambda item: item.response,
+    "times": lambda item: item.count,
+    "first": lambda item: item.first_seen,
+    "last": lambda item: item.last_seen,
+}
 SUPPRESSIONS: dict[str, tuple[str, timedelta]] = {
     "24h": ("24 hours", timedelta(hours=24)),
     "7d": ("7 days", timedelta(days=7)),
@@ -31,19 +48,43 @@ CHANGES = {
 
 
 @blueprint.get("/findings")
-def show() -> str:
-    wanted = request.args.get("state", "open")
+def show() -> tuple[str, int]:
+    found = scope(default_range=RANGE, vocabulary=FINDINGS)
+    wanted = found.address.one("state") or "open"
     state = FindingState(wanted) if wanted in set(FindingState) else None
-    offset = max(0, min(request.args.get("offset", 0, type=int), 100_000))
-    found = services().state.findings.list(state=state, limit=PAGE + 1, offset=offset)
+    context: dict[str, Any] = {
+        "default_range": RANGE,
+        "wanted": state.value if state else "all",
+        "states": ["all", *FindingState],
+        "counts": services().state.findings.counts(),
+    }
+    if not found.answerable:
+        return page("pages/findings.html", answered=False, **context), 400
+    order = read_order(found.address.one("sort"), SORTED)
+    known = services().state.findings.list(state=state, limit=MOST)
+    selected = select(known, found.window, found.bar)
+    offset = max(0, min(request.args.get("offset", 0, type=int), MOST))
     return page(
         "pages/findings.html",
-        findings=found[:PAGE],
-        more=offset + PAGE if len(found) > PAGE else None,
-        wanted=state.value if state else "all",
-        states=["all", *FindingState],
-        counts=services().state.findings.counts(),
-    )
+        answered=True,
+        findings=in_order(selected.findings, order, SORTED)[offset : offset + PAGE],
+        total=len(selected.findings),
+        offset=offset,
+        more=offset + PAGE if len(selected.findings) > offset + PAGE else None,
+        order=order,
+        outside=len(selected.outside),
+        oldest=min((item.last_seen for item in selected.outside), default=None),
+        unfiltered=selected.unfiltered,
+        complete=len(known) < MOST,
+        gaps=gaps_in(services().flows, found.window),
+        **context,
+    ), 200
+
+
+@blueprint.get("/findings/suggest")
+def suggest() -> Response:
+    """As that of the flows, for the words that findings have."""
+    return jsonify(completion(request.args.get("q", ""), FINDINGS))
 
 
 @blueprint.get("/findings/<finding_id>")

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, render_template, request
 from ringfence.errors import NotFound
 from ringfence.model.event import EventAction
 from web import cells, export
-from web.bar import read_bar, suggestions
+from web.bar import FLOWS, completion
 from web.flow_questions import MOST_EXPORTED, bars_of, gaps_in, neighbours, page_of, query_of, ways_out
 from web.flow_story import story_of
 from web.guard import record, services
@@ -70,16 +70,7 @@ def panel(flow_id: str) -> str:
 @blueprint.get("/flows/suggest")
 def suggest() -> Response:
     """Whether the bar is valid so far, where it is wrong, and what could come next."""
-    text = request.args.get("q", "")
-    bar = read_bar(text)
-    return jsonify(
-        {
-            "valid": bar.valid,
-            "error": bar.error,
-            "offset": bar.offset,
-            "suggestions": [{"text": item, "doc": doc} for item, doc in suggestions(text)],
-        }
-    )
+    return jsonify(completion(request.args.get("q", ""), FLOWS))
 
 
 def export_(kind: str) -> Response:

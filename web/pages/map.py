@@ -14,11 +14,26 @@ from web.guard import services
 from web.problems import Refused
 from web.render import page
 from web.scope import scope, strict_scope
+from web.sorting import Keys, in_order, read_order
+from web.verdicts import Shown
 
 blueprint = Blueprint("map", __name__)
 GROUPS = {"network": "network", "project": "project", "host": "host", "none": "no groups"}
 LABEL = "label."
 MOST_ELEMENTS = 2_000
+NARROW = 100
+"""Edges of the table that stands for the picture on a narrow screen."""
+GRAVITY = (Shown.UNKNOWN, Shown.ALLOWED, Shown.STAGED, Shown.DENIED, Shown.QUARANTINED)
+SORTED: Keys[Edge] = {
+    "verdict": lambda edge: GRAVITY.index(edge.shown),
+    "from": lambda edge: edge.src_name,
+    "to": lambda edge: edge.dst_name,
+    "flows": lambda edge: edge.flows,
+    "denied": lambda edge: edge.denied,
+    "would": lambda edge: edge.staged_denied,
+    "bytes": lambda edge: edge.bytes,
+    "last": lambda edge: edge.last_seen,
+}
 
 
 @blueprint.get("/map")
@@ -38,6 +53,7 @@ def show() -> tuple[str, int]:
     }
     if wrong or not found.answerable:
         return page("pages/map.html", answered=False, **context), 400
+    order = read_order(found.address.one("sort"), SORTED)
     comparison = None
     if found.address.one("compare") == "1":
         comparison = compare(given.flows, found.window, found.window.before, found.bar)
@@ -48,13 +64,15 @@ def show() -> tuple[str, int]:
     return page(
         "pages/map.html",
         answered=True,
-        edges=edges,
+        edges=in_order(edges, order, SORTED),
+        order=order,
         complete=answer.complete,
         comparison=comparison,
         nodes=nodes,
         map_nodes=[asdict(node) for node in nodes],
         map_edges=[map_edge(item) for item in edges],
         edge_filter=edge_filter(selected) if selected else "",
+        narrow=NARROW,
         too_many=len(nodes) + len(edges) > MOST_ELEMENTS,
         gaps=gaps_in(given.flows, found.window),
         ways=() if edges else ways_out(given.flows, found.window, found.bar),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 
 from flask import Blueprint
 
@@ -23,10 +22,10 @@ from web.guard import services
 from web.policy_view import Hits, effective, hits_of, read_policy
 from web.render import page
 from web.scope import scope
+from web.sorting import Keys, in_order, read_order
 from web.tokens import term
 
 blueprint = Blueprint("workloads", __name__)
-DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,17 +42,31 @@ class Line:
     enforcement: Enforcement | None
 
 
+SORTED: Keys[Line] = {
+    "workload": lambda line: line.workload.name,
+    "mode": lambda line: line.mode and list(Mode).index(line.mode),
+    "kernel": lambda line: line.enforcement and line.enforcement.state,
+    "flows": lambda line: line.flows,
+    "denied": lambda line: line.denied,
+    "would": lambda line: line.staged_denied,
+    "bytes": lambda line: line.bytes,
+    "started": lambda line: line.workload.started,
+}
+
+
 @blueprint.get("/workloads")
 def show() -> tuple[str, int]:
     found = scope(default_range="24h")
     given = services()
     wanted = found.address.one("name").lower()
     edges = edges_of(given.flows, FlowQuery(start=found.window.start, end=found.window.end))
+    order = read_order(found.address.one("sort"), SORTED)
     lines = [item for item in _lines(edges.edges) if wanted in _words(item.workload)]
     return page(
         "pages/workloads.html",
         default_range="24h",
-        lines=lines,
+        lines=in_order(lines, order, SORTED),
+        order=order,
         wanted=wanted,
         total=len(given.state.workloads.current()),
         complete=edges.complete,

@@ -14,7 +14,7 @@ from ringfence.errors import FilterInvalid
 from ringfence.model.filter import Comparison, Term
 from ringfence.model.flow import Column, ColumnType
 from ringfence.store.addresses import Network, parse_network
-from ringfence.store.filter.fields import Field, Total, find_field
+from ringfence.store.filter.fields import Field, Finder, Total, find_field
 from ringfence.store.filter.pattern import has_wildcard, literal, quote
 
 LARGEST = {ColumnType.PORT: 65_535, ColumnType.SMALL: 255, ColumnType.LONG: 2**63 - 1}
@@ -67,14 +67,14 @@ class Between:
 Condition = Present | Matches | Within | Between
 
 
-def resolve(term: Term, value_offset: int | None = None) -> tuple[Condition, ...]:
+def resolve(term: Term, value_offset: int | None = None, find: Finder = find_field) -> tuple[Condition, ...]:
     """The conditions of which any makes the term true.
 
     Raises:
         FilterInvalid: an unknown field (offset of the term), or a value of another type (offset of the value).
     """
     offset = term.offset if value_offset is None else value_offset
-    field = find_field(term.field, term.offset)
+    field = find(term.field, term.offset)
     return tuple(_condition(field, column, term, offset) for column in field.columns)
 
 

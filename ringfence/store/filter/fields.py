@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import NoReturn
 
 from ringfence.errors import FilterInvalid
 from ringfence.model.flow import BY_NAME, Column, field_names
@@ -26,6 +28,10 @@ class Field:
     columns: tuple[Column | Total, ...]
     doc: str
     label: str | None = None
+
+
+Finder = Callable[[str, int], Field]
+"""The field of a name that stands at an offset; raises `FilterInvalid`. What a filter may speak of."""
 
 
 TOTALS = (
@@ -82,15 +88,18 @@ def find_field(name: str, offset: int = 0) -> Field:
         if lower.startswith(prefix) and len(name) > len(prefix):
             key = name[len(prefix) :]
             return Field(tuple(BY_NAME[column] for column in columns), f"Label {key}.", label=key)
-    field = _known().get(lower)
-    if field is None:
-        close = difflib.get_close_matches(lower, [*_known(), *_LABEL_PREFIXES], n=3, cutoff=0.6)
-        raise FilterInvalid(
-            f"there is no field {name}" + (f": did you mean {close[0]}?" if close else ""),
-            offset=offset,
-            expected=close,
-        )
-    return field
+    return _known().get(lower) or _unknown(name, offset, [*_known(), *_LABEL_PREFIXES])
+
+
+def finder(known: Mapping[str, Field]) -> Finder:
+    """Finds nothing but these fields, by their lower-case names."""
+    return lambda name, offset: known.get(name.lower()) or _unknown(name, offset, known)
+
+
+def _unknown(name: str, offset: int, known: Iterable[str]) -> NoReturn:
+    close = difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.6)
+    hint = f": did you mean {close[0]}?" if close else ""
+    raise FilterInvalid(f"there is no field {name}{hint}", offset=offset, expected=close)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +110,16 @@ class Suggestion:
     doc: str
 
 
-def suggest_fields(prefix: str, *, limit: int = 20) -> tuple[Suggestion, ...]:
-    """Field names that begin with the prefix, then names that contain it; short names first within each."""
+def suggest_fields(prefix: str, *, limit: int = 20, known: Mapping[str, Field] | None = None) -> tuple[Suggestion, ...]:
+    """Names (of flows, or of `known`) that begin with the prefix, then those that contain it; short ones first."""
     word = prefix.strip().lower()
-    labels = {"label.": "Label of either end, as in `label.role: db`."}
-    labels |= {"source.label.": "Label of the source.", "destination.label.": "Label of the destination."}
-    documented = {name: field.doc for name, field in _known().items()} | labels
+    documented = _documented() if known is None else {name: field.doc for name, field in known.items()}
     found = [name for name in documented if word in name]
     found.sort(key=lambda name: (not name.startswith(word), len(name), name))
     return tuple(Suggestion(name, documented[name]) for name in found[:limit])
+
+
+def _documented() -> dict[str, str]:
+    labels = {"label.": "Label of either end, as in `label.role: db`."}
+    labels |= {"source.label.": "Label of the source.", "destination.label.": "Label of the destination."}
+    return {name: field.doc for name, field in _known().items()} | labels

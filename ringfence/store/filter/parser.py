@@ -16,6 +16,7 @@ from ringfence.errors import FilterInvalid
 from ringfence.model.filter import And, Comparison, Filter, Not, Or, Term
 from ringfence.store.addresses import parse_network
 from ringfence.store.filter.conditions import resolve
+from ringfence.store.filter.fields import Finder, find_field
 from ringfence.store.filter.pattern import has_wildcard, literal, quote
 
 MAX_CHARACTERS = 4096
@@ -73,8 +74,8 @@ EXPECTED = {
 """Grammar terminals as a person would write them."""
 
 
-def parse_filter(text: str) -> Filter | None:
-    """The syntax tree; None for an empty text, which selects everything.
+def parse_filter(text: str, find: Finder = find_field) -> Filter | None:
+    """The syntax tree; None for an empty text, which selects everything. `find` says which fields there are.
 
     Raises:
         FilterInvalid: `offset` is the character where reading stopped, the start of an unknown field's name, or the
@@ -88,7 +89,7 @@ def parse_filter(text: str) -> Filter | None:
     if half is not None:
         raise FilterInvalid("half a character (a lone surrogate) is no text", offset=half)
     try:
-        tree = cast(Filter, _grammar().parse(text))
+        tree = cast(Filter, _grammar(find).parse(text))
     except VisitError as error:
         raise error.orig_exc from None
     except UnexpectedInput as error:
@@ -98,8 +99,8 @@ def parse_filter(text: str) -> Filter | None:
 
 
 @cache
-def _grammar() -> Lark:
-    return Lark(GRAMMAR, parser="lalr", lexer="contextual", transformer=_Build())
+def _grammar(find: Finder) -> Lark:
+    return Lark(GRAMMAR, parser="lalr", lexer="contextual", transformer=_Build(find))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,10 @@ _Parsed = _Value | _Values | _NotValue
 class _Build(Transformer):  # type: ignore[type-arg]
     """Builds the tree while reading. Values are joined with their field as soon as both are known."""
 
+    def __init__(self, find: Finder) -> None:
+        super().__init__()
+        self._find = find
+
     def start(self, tree: Filter) -> Filter:
         return tree
 
@@ -157,13 +162,13 @@ class _Build(Transformer):  # type: ignore[type-arg]
         return operands[0] if len(operands) == 1 else _Values(And, operands)
 
     def equal(self, field: Token, value: _Parsed) -> Filter:
-        return _with_field(field, value)
+        return self._with_field(field, value)
 
     def unequal(self, field: Token, value: _Parsed) -> Filter:
-        return Not(operand=_with_field(field, value))
+        return Not(operand=self._with_field(field, value))
 
     def compare(self, field: Token, operator: Token, value: Token) -> Filter:
-        return _term(field, Comparison(str(operator)), _pattern(value), _offset(value))
+        return self._term(field, Comparison(str(operator)), _pattern(value), _offset(value))
 
     def bare(self, token: Token) -> Filter:
         """A word alone: part of a workload's name, or an address or network of either end."""
@@ -178,6 +183,22 @@ class _Build(Transformer):  # type: ignore[type-arg]
         else:
             terms.append(Term(field="ip", comparison=Comparison.EQUALS, value=pattern, offset=offset))
         return Or(operands=tuple(terms))
+
+    def _with_field(self, field: Token, value: _Parsed) -> Filter:
+        match value:
+            case _Value(pattern=pattern, offset=offset):
+                exists = pattern == "*"
+                return self._term(field, Comparison.EXISTS if exists else Comparison.EQUALS, pattern, offset)
+            case _NotValue(operand=operand):
+                return Not(operand=self._with_field(field, operand))
+            case _Values(word=word, operands=operands):
+                return word(operands=tuple(self._with_field(field, operand) for operand in operands))
+
+    def _term(self, field: Token, comparison: Comparison, pattern: str, value_offset: int) -> Term:
+        name = literal(_plain(str(field)))
+        term = Term(field=name, comparison=comparison, value=pattern, offset=_offset(field))
+        resolve(term, value_offset, self._find)
+        return term
 
 
 def _joined(word: type[And] | type[Or], operands: tuple[Filter, ...]) -> Filter:
@@ -207,24 +228,6 @@ def _escapes(text: str, unescaped: Callable[[str], str]) -> str:
         else:
             result.append(unescaped(character))
     return "".join(result)
-
-
-def _with_field(field: Token, value: _Parsed) -> Filter:
-    match value:
-        case _Value(pattern=pattern, offset=offset):
-            exists = pattern == "*"
-            return _term(field, Comparison.EXISTS if exists else Comparison.EQUALS, pattern, offset)
-        case _NotValue(operand=operand):
-            return Not(operand=_with_field(field, operand))
-        case _Values(word=word, operands=operands):
-            return word(operands=tuple(_with_field(field, operand) for operand in operands))
-
-
-def _term(field: Token, comparison: Comparison, pattern: str, value_offset: int) -> Term:
-    name = literal(_plain(str(field)))
-    term = Term(field=name, comparison=comparison, value=pattern, offset=_offset(field))
-    resolve(term, value_offset)
-    return term
 
 
 def _unreadable(text: str, error: UnexpectedInput) -> FilterInvalid:

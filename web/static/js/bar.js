@@ -12,7 +12,7 @@ export function startBar(form) {
 
   async function ask() {
     const mine = ++asked;
-    const response = await fetch(`/flows/suggest?q=${encodeURIComponent(input.value)}`);
+    const response = await fetch(`${form.dataset.bar}?q=${encodeURIComponent(input.value)}`);
     if (mine !== asked || !response.ok) return;
     const answer = await response.json();
     entry.dataset.valid = input.value.trim() === "" ? "" : answer.valid ? "yes" : "no";

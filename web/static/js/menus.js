@@ -41,9 +41,9 @@ export function quoted(value) {
 function narrowed(term) {
   const now = new URL(location.href);
   const text = now.searchParams.get("q") ?? "";
-  const path = ["/flows", "/map"].includes(now.pathname) ? now.pathname : "/flows";
+  const path = ["/flows", "/map", "/findings"].includes(now.pathname) ? now.pathname : "/flows";
   const whole = text ? `${/\bor\b/i.test(text) ? `(${text})` : text} and ${term}` : term;
-  const target = new URL(address({ q: whole, cursor: null, flow: null, edge: null }), location.origin);
+  const target = new URL(address({ q: whole, cursor: null, flow: null, edge: null, offset: null }), location.origin);
   return path + target.search;
 }
 

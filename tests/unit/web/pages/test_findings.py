@@ -46,3 +46,33 @@ def test_a_change_is_recorded_and_kept(own_shop: Site, form: dict[str, str], sta
 @pytest.mark.parametrize("form", [{"change": "delete"}, {"change": "suppress", "duration": "forever"}, {}])
 def test_a_change_that_does_not_exist_is_refused(own_shop: Site, form: dict[str, str]) -> None:
     assert own_shop.post(own_shop.client("operator"), "/findings/f-drift", form).status_code == 422
+
+
+def test_the_filter_the_range_and_the_order_are_in_the_address(shop: Site) -> None:
+    client = shop.client("viewer")
+    high = client.get("/findings?q=severity:+high").text
+    assert "1 finding<" in high
+    assert "Rules of db were changed" in high
+    assert "not seen in this time range" in client.get("/findings?range=15m&q=kind:+drift").text
+    rows = client.get("/findings?sort=-times").text.split("<tbody>")[1]
+    counts = [int(part.rsplit(">", 1)[1].replace(",", "")) for part in rows.split(" ×")[:-1]]
+    assert counts == sorted(counts, reverse=True)
+    assert 'aria-sort="descending"' in client.get("/findings?sort=-times").text
+
+
+def test_nonsense_in_the_address_is_refused_in_words(shop: Site) -> None:
+    client = shop.client("viewer")
+    wrong = client.get("/findings?q=severty:+high")
+    assert wrong.status_code == 400
+    assert "did you mean severity" in wrong.text
+    assert client.get("/findings?sort=size").status_code == 400
+    assert client.get("/findings?from=2026-02-02&to=2026-02-01").status_code == 400
+
+
+def test_a_filter_that_hides_all_says_how_many(shop: Site) -> None:
+    assert "findings without the filter" in shop.client("viewer").get("/findings?q=workload:+nobody").text
+
+
+def test_suggestions_speak_of_findings(shop: Site) -> None:
+    body = shop.client("viewer").get("/findings/suggest?q=seve").get_json()
+    assert body["suggestions"][0]["text"] == "severity: "

@@ -21,6 +21,13 @@ def test_picture_and_table_show_the_same_edges(shop: Site) -> None:
     assert len(picture) == table.count("<tr data-href") == 16
 
 
+def test_the_table_is_sorted_by_its_heads(shop: Site) -> None:
+    text = shop.client("viewer").get("/map?range=24h&view=table&sort=-flows").text.split("<tbody>")[1]
+    flows = [int(part.rsplit(">", 1)[1]) for part in text.split('<span class="only-narrow"> flow')[:-1]]
+    assert flows == sorted(flows, reverse=True)
+    assert len(flows) == 16
+
+
 def test_the_filter_of_the_flows_holds_here_too(shop: Site) -> None:
     found = edges(shop.client("viewer").get("/map?range=24h&q=verdict:+denied").text)
     assert {edge["shown"] for edge in found} == {"denied"}

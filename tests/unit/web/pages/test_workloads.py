@@ -40,3 +40,15 @@ def test_one_in_quarantine_says_so_and_offers_the_release(shop: Site) -> None:
 
 def test_an_unknown_one_is_an_honest_page(shop: Site) -> None:
     assert shop.client("viewer").get("/workloads/nothing").status_code == 404
+
+
+def test_a_head_sorts_the_list(shop: Site) -> None:
+    client = shop.client("viewer")
+
+    def names(sort: str) -> list[str]:
+        rows = client.get(f"/workloads?sort={sort}").text.split("<tbody>")[1]
+        return [part.split("</b>")[0] for part in rows.split("<b>")[1:]]
+
+    assert names("workload") == sorted(names("workload"))
+    assert names("-workload") == names("workload")[::-1]
+    assert client.get("/workloads?sort=colour").status_code == 400

@@ -1,0 +1,88 @@
+"""The filter bar over findings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ringfence.model.finding import Finding, FindingKind, FindingState, Severity
+from tests.support.estate import NOW
+from web.bar import read_bar, suggestions
+from web.finding_questions import FINDINGS, select
+from web.window import preset_window
+
+DRIFT = Finding(
+    id="drift",
+    key="drift/db",
+    kind=FindingKind.DRIFT,
+    severity=Severity.HIGH,
+    sentence="Rules of db were changed",
+    workload="id-db",
+    workload_name="db",
+    first_seen=NOW - timedelta(hours=2),
+    last_seen=NOW - timedelta(hours=2),
+)
+SCAN = replace(
+    DRIFT,
+    id="scan",
+    key="scan",
+    kind=FindingKind.POLICY_VIOLATION,
+    severity=Severity.MEDIUM,
+    sentence="coupon may not reach db",
+    workload="id-coupon",
+    workload_name="coupon",
+    peer="id-db",
+    peer_name="db",
+    rule="application/egress/default",
+    staged=True,
+    count=24,
+    state=FindingState.ACKNOWLEDGED,
+    last_seen=NOW,
+)
+DAY = preset_window("24h", ZoneInfo("UTC"), NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("", ["drift", "scan"]),
+        ("severity: high", ["drift"]),
+        ("not severity: high", ["scan"]),
+        ('kind: "policy violation" and state: acknowledged', ["scan"]),
+        ("workload: db", ["drift", "scan"]),
+        ("src.name: db", ["drift"]),
+        ("dst_name: d* or staged: true", ["scan"]),
+        ("count > 5", ["scan"]),
+        ("rule: application/*", ["scan"]),
+        ("response: *", []),
+        ("coupon", ["scan"]),
+    ],
+)
+def test_a_filter_selects_findings(text: str, ids: list[str]) -> None:
+    bar = read_bar(text, vocabulary=FINDINGS)
+    assert bar.valid, bar.error
+    found = select([DRIFT, SCAN], DAY, bar)
+    assert [item.id for item in found.findings] == ids
+    assert found.unfiltered == 2 - len(ids)
+
+
+def test_a_field_of_flows_alone_is_refused_with_what_there_is() -> None:
+    bar = read_bar("severty: high and dst_port: 5", vocabulary=FINDINGS)
+    assert "did you mean severity" in bar.error
+    assert read_bar("dst_port: 5", vocabulary=FINDINGS).offset == 0
+    assert not read_bar("severity: high").valid
+
+
+def test_names_and_values_are_suggested() -> None:
+    assert ("severity: ", "info, low, medium, high or critical.") in suggestions("sev", FINDINGS)
+    assert [text for text, _ in suggestions("severity: h", FINDINGS)] == ["severity: high"]
+    assert [text for text, _ in suggestions('kind: "pol', FINDINGS)] == ['kind: "policy violation"']
+
+
+def test_what_was_not_seen_in_the_window_is_counted() -> None:
+    found = select([DRIFT, SCAN], preset_window("1h", ZoneInfo("UTC"), NOW), read_bar("", vocabulary=FINDINGS))
+    assert [item.id for item in found.findings] == ["scan"]
+    assert found.outside == (DRIFT,)
