@@ -21,6 +21,7 @@ LARGEST = {ColumnType.PORT: 65_535, ColumnType.SMALL: 255, ColumnType.LONG: 2**6
 CLOSED_WORDS = {"reporter", "origin", "end_reason", "transport", "enforced", "enforced_basis", "staged"}
 """Columns whose values are a closed set of lower-case words: `verdict: DENIED` is understood."""
 CLOSED_WORDS |= {"src_kind", "dst_kind", "src_method", "dst_method"}
+CLOSED_WORDS |= {"severity", "kind", "state"}  # of findings
 
 _RANGE = re.compile(r"(\d{1,19})-(\d{1,19})")
 _OCTETS = re.compile(r"((?:\d{1,3}\.){1,3})\*")

@@ -50,6 +50,7 @@ DAY = preset_window("24h", ZoneInfo("UTC"), NOW)
     [
         ("", ["drift", "scan"]),
         ("severity: high", ["drift"]),
+        ("severity: HIGH", ["drift"]),
         ("not severity: high", ["scan"]),
         ('kind: "policy violation" and state: acknowledged', ["scan"]),
         ("workload: db", ["drift", "scan"]),
