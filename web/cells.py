@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ringfence.model.flow import COLUMNS, ColumnType
+from ringfence.store.flows import SORTED
 from web import words
 
 Row = Mapping[str, Any]
@@ -44,6 +45,8 @@ class FlowColumn:
     parts: Callable[[Row], tuple[Part, ...]]
     fields: tuple[str, ...]
     style: str = ""
+    sort: str = ""
+    """What a click on its head sorts by; empty for nothing."""
 
 
 def _endpoint(side: str) -> Callable[[Row], tuple[Part, ...]]:
@@ -123,12 +126,26 @@ def _label(text: str) -> Part:
 
 
 BUILT: tuple[FlowColumn, ...] = (
-    FlowColumn(key="source", title="Source", parts=_endpoint("src"), fields=("src_name", "src_ip"), style="end"),
     FlowColumn(
-        key="destination", title="Destination", parts=_endpoint("dst"), fields=("dst_name", "dst_ip"), style="end"
+        key="source",
+        title="Source",
+        parts=_endpoint("src"),
+        fields=("src_name", "src_ip"),
+        style="end",
+        sort="src_name",
     ),
-    FlowColumn(key="service", title="Service", parts=_service, fields=("transport", "dst_port", "icmp_type")),
-    FlowColumn(key="bytes", title="Bytes", parts=_bytes, fields=("src_bytes", "dst_bytes"), style="num"),
+    FlowColumn(
+        key="destination",
+        title="Destination",
+        parts=_endpoint("dst"),
+        fields=("dst_name", "dst_ip"),
+        style="end",
+        sort="dst_name",
+    ),
+    FlowColumn(
+        key="service", title="Service", parts=_service, fields=("transport", "dst_port", "icmp_type"), sort="dst_port"
+    ),
+    FlowColumn(key="bytes", title="Bytes", parts=_bytes, fields=("src_bytes", "dst_bytes"), style="num", sort="bytes"),
     FlowColumn(key="duration", title="Duration", parts=_duration, fields=("ended",), style="num"),
     FlowColumn(key="rule", title="Rule", parts=_rule, fields=("rule", "staged_rule"), style="wide"),
 )
@@ -143,6 +160,7 @@ CHOICES: dict[str, FlowColumn] = {column.key: column for column in BUILT} | {
         title=column.name.replace("_", " "),
         parts=_plain(column.name, column.type),
         fields=(column.name,),
+        sort=column.name if column.name in SORTED else "",
         style="num" if column.type in (ColumnType.LONG, ColumnType.SMALL) else "",
     )
     for column in COLUMNS

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ringfence.model.gap import Gap
-from ringfence.store.flows import FlowPage, FlowQuery, FlowReader
+from ringfence.store.flows import NEWEST, FlowOrder, FlowPage, FlowQuery, FlowReader
 from web.bar import Bar, Token, read_bar
+from web.sorting import BY_ITSELF, Order
 from web.window import Window
 
 PAGE = 100
@@ -42,12 +43,21 @@ class Bars:
         return sum(self.series[name])
 
 
-def query_of(window: Window, bar: Bar) -> FlowQuery:
-    return FlowQuery(start=window.start, end=window.end, filter=bar.filter)
+def query_of(window: Window, bar: Bar, order: Order = BY_ITSELF) -> FlowQuery:
+    by = FlowOrder(order.column, order.down) if order.column else NEWEST
+    return FlowQuery(start=window.start, end=window.end, filter=bar.filter, order=by)
 
 
-def page_of(flows: FlowReader, window: Window, bar: Bar, *, cursor: str | None = None, limit: int = PAGE) -> FlowPage:
-    return flows.search(query_of(window, bar), limit=limit, cursor=cursor)
+def page_of(
+    flows: FlowReader,
+    window: Window,
+    bar: Bar,
+    *,
+    cursor: str | None = None,
+    limit: int = PAGE,
+    order: Order = BY_ITSELF,
+) -> FlowPage:
+    return flows.search(query_of(window, bar, order), limit=limit, cursor=cursor)
 
 
 def ways_out(flows: FlowReader, window: Window, bar: Bar) -> tuple[Way, ...]:

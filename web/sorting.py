@@ -31,6 +31,9 @@ class Order:
         return None if self.down != down_first else (column if self.down else f"-{column}")
 
 
+BY_ITSELF = Order()
+
+
 def read_order(text: str, columns: Collection[str]) -> Order:
     """The `sort` of an address.
 

@@ -32,13 +32,16 @@ from ringfence.store.duckdb_tables import (
     to_stored,
 )
 from ringfence.store.filter.sql import plain, to_sql
-from ringfence.store.flows import FlowPage, FlowQuery
+from ringfence.store.flows import NEWEST, FlowOrder, FlowPage, FlowQuery
 from ringfence.store.ownership import own
 from ringfence.store.rows import (
+    EPOCH,
     bucket_starts,
     conform,
     decode_cursor,
+    decode_key,
     encode_cursor,
+    encode_key,
     final_rows,
     grouping,
     histogram_table,
@@ -54,6 +57,14 @@ DENIED = "enforced IS NOT DISTINCT FROM 'denied'"
 STAGED = f"(NOT ({DENIED}) AND staged IS NOT DISTINCT FROM 'denied')"
 ALLOWED = f"(NOT ({DENIED}) AND NOT {STAGED} AND enforced IS NOT DISTINCT FROM 'allowed')"
 LARGEST = 2**63 - 1
+SORT_KEYS: dict[str, tuple[str, type]] = {
+    "started": ("started", int),
+    "src_name": ("src_name", str),
+    "dst_name": ("dst_name", str),
+    "dst_port": ("dst_port", int),
+    "bytes": ("coalesce(src_bytes + coalesce(dst_bytes, 0), dst_bytes)", int),
+}
+"""What rows are ordered by, and the kind of its value in a cursor (a time is whole microseconds)."""
 
 Connection = Any
 
@@ -124,24 +135,19 @@ class DuckDBFlowStore:
     def search(self, query: FlowQuery, *, limit: int = 100, cursor: str | None = None) -> FlowPage:
         """See `FlowReader.search`. Two steps: the ids of the page, then its rows, so that few columns are sorted."""
         where, values = _where(query)
-        after, after_values = ("true", [])
-        if cursor is not None:
-            micros, flow_id = decode_cursor(cursor)
-            after = "(started < make_timestamp(?) OR (started = make_timestamp(?) AND flow_id > ?))"
-            after_values = [micros, micros, flow_id]
+        key, _ = SORT_KEYS[query.order.column]
+        way = "DESC" if query.order.down else "ASC"
+        after, after_values = _after(query.order, cursor)
         with self._snapshot() as reader:
             total = reader.sql(f"SELECT count(*) FROM {FLOWS} WHERE {where}", params=values).fetchall()[0][0]
             keys = reader.sql(
-                f"SELECT started, flow_id FROM {FLOWS} WHERE {where} AND {after}"
-                " ORDER BY started DESC, flow_id LIMIT ?",
+                f"SELECT {key}, started, flow_id FROM {FLOWS} WHERE {where} AND {after}"
+                f" ORDER BY {key} {way} NULLS LAST, flow_id LIMIT ?",
                 params=[*values, *after_values, limit + 1],
             ).fetchall()
-            page = keys[:limit]
-            rows = _rows_of(reader, page)
-        last = page[-1] if len(keys) > limit and page else None
-        return FlowPage(
-            rows=rows, cursor=encode_cursor(last[0].replace(tzinfo=UTC), last[1]) if last else None, total=total
-        )
+            rows = _rows_of(reader, keys[:limit])
+        more = len(keys) > limit > 0
+        return FlowPage(rows=rows, cursor=_cursor_after(query.order, *keys[limit - 1]) if more else None, total=total)
 
     def get(self, flow_id: str) -> dict[str, Any] | None:
         with self._cursor() as cursor:
@@ -338,17 +344,41 @@ def _where(query: FlowQuery) -> tuple[str, list[Any]]:
     return f"started < ? AND last_seen >= ? AND ({text})", [plain(query.end), plain(query.start), *values]
 
 
-def _rows_of(reader: Connection, keys: list[tuple[datetime, str]]) -> tuple[dict[str, Any], ...]:
+def _after(order: FlowOrder, cursor: str | None) -> tuple[str, list[Any]]:
+    """The condition that leaves out what stood on former pages."""
+    if cursor is None:
+        return "true", []
+    key, kind = SORT_KEYS[order.column]
+    value, flow_id = decode_cursor(cursor) if order == NEWEST else decode_key(cursor, kind)
+    if value is None:
+        return f"({key} IS NULL AND flow_id > ?)", [flow_id]
+    mark = "make_timestamp(?)" if order.column == "started" else "?"
+    beyond = "<" if order.down else ">"
+    last = "" if order.column == "started" else f" OR {key} IS NULL"
+    return f"({key} {beyond} {mark} OR ({key} = {mark} AND flow_id > ?){last})", [value, value, flow_id]
+
+
+def _cursor_after(order: FlowOrder, value: Any, started: datetime, flow_id: str) -> str:
+    if order == NEWEST:
+        return encode_cursor(started.replace(tzinfo=UTC), flow_id)
+    if order.column == "started":
+        value = (started.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+    return encode_key(value, flow_id)
+
+
+def _rows_of(reader: Connection, keys: list[tuple[Any, datetime, str]]) -> tuple[dict[str, Any], ...]:
+    """The rows of a page, in its order."""
     if not keys:
         return ()
     marks = ", ".join("?" * len(keys))
+    starts = [started for _, started, _ in keys]
     found = _table(
         reader,
-        f"SELECT {COLUMN_LIST} FROM {FLOWS} WHERE started BETWEEN ? AND ? AND flow_id IN ({marks})"
-        " ORDER BY started DESC, flow_id",
-        [keys[-1][0], keys[0][0], *(flow_id for _, flow_id in keys)],
+        f"SELECT {COLUMN_LIST} FROM {FLOWS} WHERE started BETWEEN ? AND ? AND flow_id IN ({marks})",
+        [min(starts), max(starts), *(flow_id for _, _, flow_id in keys)],
     )
-    return tuple(from_stored(found).to_pylist())
+    rows = {row["flow_id"]: row for row in from_stored(found).to_pylist()}
+    return tuple(rows[flow_id] for _, _, flow_id in keys)
 
 
 def _sum(what: str) -> str:

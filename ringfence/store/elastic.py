@@ -31,14 +31,16 @@ from ringfence.store.elastic_documents import (
 )
 from ringfence.store.elastic_retention import forget_batches, prune_flows
 from ringfence.store.filter.elastic import to_query
-from ringfence.store.flows import FlowPage, FlowQuery
+from ringfence.store.flows import NEWEST, FlowOrder, FlowPage, FlowQuery
 from ringfence.store.rows import (
     COUNTS,
     EPOCH,
     bucket_starts,
     conform,
     decode_cursor,
+    decode_key,
     encode_cursor,
+    encode_key,
     final_rows,
     grouping,
     histogram_table,
@@ -53,6 +55,14 @@ _NEWEST_FIRST = [
     {"event.start": {"order": "desc", "format": "strict_date_optional_time_nanos"}},
     {"flow.id": {"order": "asc"}},
 ]
+SORT_KEYS: dict[str, tuple[str, type]] = {
+    "started": (STARTED_US, int),
+    "src_name": (BY_NAME["src_name"].ecs, str),
+    "dst_name": (BY_NAME["dst_name"].ecs, str),
+    "dst_port": (BY_NAME["dst_port"].ecs, int),
+    "bytes": ("network.bytes", int),
+}
+"""The field that rows are ordered by, and the kind of its value in a cursor."""
 _DENIED = {"term": {"verdict.enforced": "denied"}}
 _STAGED = {"bool": {"filter": [{"term": {"verdict.staged": "denied"}}], "must_not": [_DENIED]}}
 _ALLOWED = {"bool": {"filter": [{"term": {"verdict.enforced": "allowed"}}], "must_not": [_STAGED]}}
@@ -125,26 +135,26 @@ class ElasticFlowStore:
         return prune_flows(self._cluster, before)
 
     def search(self, query: FlowQuery, *, limit: int = 100, cursor: str | None = None) -> FlowPage:
-        rows: list[dict[str, Any]] = []
-        total, after = None, _after(cursor)
-        while total is None or (len(rows) <= limit and after):
-            size = min(limit + 1 - len(rows), PAGE)
+        hits: list[dict[str, Any]] = []
+        total, after = None, _after(query.order, cursor)
+        while total is None or (len(hits) <= limit and after):
+            size = min(limit + 1 - len(hits), PAGE)
             found = self._cluster.search(
                 self._cluster.flows,
                 query=_query(query),
-                sort=_NEWEST_FIRST,
+                sort=_sort(query.order),
                 size=size,
                 track_total_hits=total is None,
                 **after,
             )
             total = found["hits"]["total"]["value"] if total is None else total
-            hits = found["hits"]["hits"]
-            rows += [row_of(hit["_source"]) for hit in hits]
-            after = {"search_after": hits[-1]["sort"]} if len(hits) == size else {}
-        last = rows[limit - 1] if len(rows) > limit > 0 else None
+            page = found["hits"]["hits"]
+            hits += page
+            after = {"search_after": page[-1]["sort"]} if len(page) == size else {}
+        more = len(hits) > limit > 0
         return FlowPage(
-            rows=tuple(rows[:limit]),
-            cursor=encode_cursor(last["started"], last["flow_id"]) if last else None,
+            rows=tuple(row_of(hit["_source"]) for hit in hits[:limit]),
+            cursor=_cursor_after(query.order, hits[limit - 1]) if more else None,
             total=total,
         )
 
@@ -237,11 +247,28 @@ def _query(query: FlowQuery) -> dict[str, Any]:
     return {"bool": {"filter": [*window, to_query(query.filter)]}}
 
 
-def _after(cursor: str | None) -> dict[str, Any]:
+def _sort(order: FlowOrder) -> list[dict[str, Any]]:
+    if order == NEWEST:
+        return _NEWEST_FIRST
+    field, _ = SORT_KEYS[order.column]
+    return [{field: {"order": "desc" if order.down else "asc", "missing": "_last"}}, {"flow.id": {"order": "asc"}}]
+
+
+def _after(order: FlowOrder, cursor: str | None) -> dict[str, Any]:
     if cursor is None:
         return {}
+    if order != NEWEST:
+        return {"search_after": decode_key(cursor, SORT_KEYS[order.column][1])}
     micros, flow_id = decode_cursor(cursor)
     return {"search_after": [time_text(EPOCH + timedelta(microseconds=micros)), flow_id]}
+
+
+def _cursor_after(order: FlowOrder, hit: dict[str, Any]) -> str:
+    """What a row without the value is ordered by is the server's own: null for text, the last number otherwise."""
+    if order != NEWEST:
+        return encode_key(*hit["sort"])
+    last = row_of(hit["_source"])
+    return encode_cursor(last["started"], last["flow_id"])
 
 
 def _group(bucket: dict[str, Any], by: tuple[str, ...]) -> dict[str, Any]:

@@ -12,19 +12,37 @@ from ringfence.model.filter import Filter
 from ringfence.model.flow import FlowBatch
 from ringfence.model.gap import Gap
 
+SORTED = ("started", "src_name", "dst_name", "dst_port", "bytes")
+"""What rows can be ordered by: columns, and the bytes of both ways together."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowOrder:
+    """By one of `SORTED`, where it is not known last, then by flow id."""
+
+    column: str = "started"
+    down: bool = True
+
+
+NEWEST = FlowOrder()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowQuery:
-    """Flows that were active in [start, end): started before its end and last seen at or after its start."""
+    """Flows that were active in [start, end): started before its end and last seen at or after its start.
+
+    `order` is that of `search`; a cursor belongs to its order.
+    """
 
     start: datetime
     end: datetime
     filter: Filter | None = None
+    order: FlowOrder = NEWEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowPage:
-    """Rows by column name, newest start first; `cursor` continues, None at the end; `total` counts all that match."""
+    """Rows by column name, in the query's order; `cursor` continues, None at the end; `total` counts all that match."""
 
     rows: tuple[dict[str, Any], ...]
     cursor: str | None

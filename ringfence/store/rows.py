@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +16,7 @@ from ringfence.model.flow import BY_NAME, FLOW_SCHEMA, ColumnType
 
 MAX_BUCKETS = 20_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+WRONG_CURSOR = "the page cursor is not valid"
 
 
 def conform(flows: pa.Table) -> pa.Table:
@@ -114,6 +117,27 @@ def encode_cursor(started: datetime, flow_id: str) -> str:
     return f"{(started - EPOCH) // timedelta(microseconds=1)}_{flow_id}"
 
 
+def encode_key(value: int | str | None, flow_id: str) -> str:
+    """Where a page in another order than the newest first ended: what its last row is ordered by, and its id."""
+    return base64.urlsafe_b64encode(json.dumps([value, flow_id]).encode()).decode()
+
+
+def decode_key(cursor: str, kind: type) -> tuple[int | str | None, str]:
+    """Value of that kind, or None, and flow id.
+
+    Raises:
+        QueryInvalid: not a cursor of this order.
+    """
+    try:
+        value, flow_id = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
+        known = value is None or (type(value) is kind and (kind is str or abs(value) <= 2**63))
+        if not known or not isinstance(flow_id, str):
+            raise ValueError
+    except (ValueError, TypeError, RecursionError):
+        raise QueryInvalid(WRONG_CURSOR, hint="start again from the first page") from None
+    return value, flow_id
+
+
 def decode_cursor(cursor: str) -> tuple[int, str]:
     """Microseconds since the epoch and flow id.
 
@@ -127,4 +151,4 @@ def decode_cursor(cursor: str) -> tuple[int, str]:
         EPOCH + timedelta(microseconds=int(micros))  # within the years that a time can have
         return int(micros), flow_id
     except (ValueError, OverflowError):
-        raise QueryInvalid("the page cursor is not valid", hint="start again from the first page") from None
+        raise QueryInvalid(WRONG_CURSOR, hint="start again from the first page") from None

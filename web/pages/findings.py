@@ -29,7 +29,6 @@ SORTED: Keys[Finding] = {
     "what": lambda item: item.sentence,
     "kind": lambda item: item.kind,
     "state": lambda item: item.state,
-    "response": lambda item: item.response,
     "times": lambda item: item.count,
     "first": lambda item: item.first_seen,
     "last": lambda item: item.last_seen,

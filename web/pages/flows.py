@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify, render_template, request
 
 from ringfence.errors import NotFound
 from ringfence.model.event import EventAction
+from ringfence.store.flows import SORTED
 from web import cells, export
 from web.bar import FLOWS, completion
 from web.flow_questions import MOST_EXPORTED, bars_of, gaps_in, neighbours, page_of, query_of, ways_out
@@ -17,6 +18,7 @@ from web.guard import record, services
 from web.live import Event
 from web.render import page
 from web.scope import scope, strict_scope
+from web.sorting import read_order
 from web.stream import stream_of
 from web.verdicts import shown
 
@@ -32,7 +34,8 @@ def show() -> tuple[str, int]:
         return page("pages/flows.html", answered=False, **context), 400
     store = services().flows
     gaps = gaps_in(store, found.window)
-    answer = page_of(store, found.window, found.bar, cursor=found.address.one("cursor") or None)
+    order = read_order(found.address.one("sort"), SORTED)
+    answer = page_of(store, found.window, found.bar, cursor=found.address.one("cursor") or None, order=order)
     selected = found.address.one("flow")
     if selected and (row := store.get(selected)):
         context |= {"story": story_of(services().state, row), "neighbours": neighbours(store, row)}
@@ -40,6 +43,7 @@ def show() -> tuple[str, int]:
         "pages/flows.html",
         answered=True,
         answer=answer,
+        order=order,
         gaps=gaps,
         bars=bars_of(store, found.window, found.bar, gaps),
         ways=() if answer.total else ways_out(store, found.window, found.bar),
@@ -53,7 +57,9 @@ def rows() -> str:
     """The next page of the table, as rows."""
     found = strict_scope()
     columns = cells.chosen(found.address.one("cols"))
-    answer = page_of(services().flows, found.window, found.bar, cursor=found.address.one("cursor") or None)
+    order = read_order(found.address.one("sort"), SORTED)
+    cursor = found.address.one("cursor") or None
+    answer = page_of(services().flows, found.window, found.bar, cursor=cursor, order=order)
     return page("fragments/flow_rows.html", answer=answer, columns=columns, rows=_rows(answer.rows, columns))
 
 
@@ -77,11 +83,12 @@ def export_(kind: str) -> Response:
     """Every row that matches, in the columns on screen (`cols=all`: in every one); recorded in the audit log first."""
     found = strict_scope()
     store = services().flows
+    order = read_order(found.address.one("sort"), SORTED)
     total = page_of(store, found.window, found.bar, limit=1).total
     limits = {"from": found.window.start.isoformat(), "to": found.window.end.isoformat(), "filter": found.bar.text}
     record(EventAction.EXPORT, f"flows as {kind}", flows=min(total, MOST_EXPORTED), **limits)
-    note = f"only the newest {MOST_EXPORTED} of {total} flows are in this file" if total > MOST_EXPORTED else ""
-    flows_of = export.rows_of(store, query_of(found.window, found.bar), MOST_EXPORTED)
+    note = f"only the first {MOST_EXPORTED} of {total} flows are in this file" if total > MOST_EXPORTED else ""
+    flows_of = export.rows_of(store, query_of(found.window, found.bar, order), MOST_EXPORTED)
     write = export.as_csv if kind == "csv" else export.as_json_lines
     lines = write(flows_of, cells.exported(found.address.one("cols")), gaps_in(store, found.window), note)
     name = f"flows-{found.window.start:%Y%m%dT%H%M%S}-{found.window.end:%Y%m%dT%H%M%S}.{kind}"

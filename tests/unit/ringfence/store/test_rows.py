@@ -15,7 +15,9 @@ from ringfence.store.rows import (
     bucket_starts,
     conform,
     decode_cursor,
+    decode_key,
     encode_cursor,
+    encode_key,
     final_rows,
     grouping,
     histogram_table,
@@ -68,6 +70,18 @@ def test_any_text_is_a_cursor_or_is_refused(text: str) -> None:
         return
     assert flow_id
     assert abs(micros) < 2**63
+
+
+@pytest.mark.parametrize("value", [None, -(2**63), 7, "web"])
+def test_a_key_is_read_back(value: int | str | None) -> None:
+    kind = str if isinstance(value, str) else int
+    assert decode_key(encode_key(value, "f1"), kind) == (value, "f1")
+
+
+@given(st.text())
+def test_any_text_is_a_key_or_is_refused(text: str) -> None:
+    with pytest.raises(QueryInvalid, match="cursor"):
+        decode_key(text, int)
 
 
 def test_groups_are_by_known_columns() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import re
@@ -116,3 +117,27 @@ def test_live_rows_are_the_same_rows(site: Site) -> None:
     site.feed.close()
     text = site.client("viewer").get("/flows/live").text
     assert "event: hello" in text
+
+
+def test_a_head_sorts_the_whole_list_not_only_the_page(shop: Site) -> None:
+    client = shop.client("viewer")
+    pages: list[str] = []
+    address = "/flows/rows?range=24h&sort=-bytes"
+    for _ in range(2):
+        pages.append(client.get(address).text)
+        address = html.unescape(pages[-1].split('hx-get="')[1].split('"')[0])
+    sizes = [
+        sum(int(number.replace(",", "")) for number in re.findall(r"([\d,]+) B", title))
+        for title in re.findall(r'title="([\d,]+ B sent, [\d,]+ B received)"', "".join(pages))
+    ]
+    assert len(sizes) == 200
+    assert sizes == sorted(sizes, reverse=True)
+    assert 'aria-sort="descending"' in client.get("/flows?range=24h&sort=-bytes").text
+    assert client.get("/flows?sort=colour").status_code == 400
+
+
+def test_an_export_keeps_the_order_on_screen(own_shop: Site) -> None:
+    text = own_shop.client("auditor").get("/flows/export.json?range=24h&q=verdict:+denied&sort=dst_port").text
+    ports = [json.loads(line)["dst_port"] for line in text.splitlines() if "flow_id" in line]
+    assert ports == sorted(ports)
+    assert len(ports) == 48
