@@ -57,7 +57,7 @@ DENIED = "enforced IS NOT DISTINCT FROM 'denied'"
 STAGED = f"(NOT ({DENIED}) AND staged IS NOT DISTINCT FROM 'denied')"
 ALLOWED = f"(NOT ({DENIED}) AND NOT {STAGED} AND enforced IS NOT DISTINCT FROM 'allowed')"
 LARGEST = 2**63 - 1
-SORT_KEYS: dict[str, tuple[str, type]] = {
+SORT_KEYS: dict[str, tuple[str, type[int] | type[str]]] = {
     "started": ("started", int),
     "src_name": ("src_name", str),
     "dst_name": ("dst_name", str),

@@ -55,7 +55,7 @@ _NEWEST_FIRST = [
     {"event.start": {"order": "desc", "format": "strict_date_optional_time_nanos"}},
     {"flow.id": {"order": "asc"}},
 ]
-SORT_KEYS: dict[str, tuple[str, type]] = {
+SORT_KEYS: dict[str, tuple[str, type[int] | type[str]]] = {
     "started": (STARTED_US, int),
     "src_name": (BY_NAME["src_name"].ecs, str),
     "dst_name": (BY_NAME["dst_name"].ecs, str),

@@ -122,7 +122,7 @@ def encode_key(value: int | str | None, flow_id: str) -> str:
     return base64.urlsafe_b64encode(json.dumps([value, flow_id]).encode()).decode()
 
 
-def decode_key(cursor: str, kind: type) -> tuple[int | str | None, str]:
+def decode_key(cursor: str, kind: type[int] | type[str]) -> tuple[int | str | None, str]:
     """Value of that kind, or None, and flow id.
 
     Raises:
@@ -130,11 +130,11 @@ def decode_key(cursor: str, kind: type) -> tuple[int | str | None, str]:
     """
     try:
         value, flow_id = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
-        known = value is None or (type(value) is kind and (kind is str or abs(value) <= 2**63))
-        if not known or not isinstance(flow_id, str):
-            raise ValueError
     except (ValueError, TypeError, RecursionError):
-        raise QueryInvalid(WRONG_CURSOR, hint="start again from the first page") from None
+        value, flow_id = None, None
+    possible = type(value) in (kind, type(None)) and (not isinstance(value, int) or abs(value) <= 2**63)
+    if not possible or not isinstance(flow_id, str):
+        raise QueryInvalid(WRONG_CURSOR, hint="start again from the first page")
     return value, flow_id
 
 
