@@ -19,7 +19,7 @@ from ringfence.model.gap import Gap, GapCause
 from ringfence.store.duckdb import DuckDBFlowStore
 from ringfence.store.elastic import ElasticFlowStore
 from ringfence.store.filter.parser import parse_filter
-from ringfence.store.flows import SORTED, FlowOrder, FlowQuery, FlowStore
+from ringfence.store.flows import FlowQuery, FlowStore
 from tests.support.filters import FILTERS
 from tests.support.generate import START, flow_batch, flow_table, workloads
 from tests.support.predicate import to_predicate
@@ -179,36 +179,6 @@ def test_pages_hold_every_flow_once_newest_start_first(store: FlowStore) -> None
     keys = [(-row["started"].timestamp(), row["flow_id"]) for row in rows]
     assert keys == sorted(keys)
     assert len({row["flow_id"] for row in rows}) == 230
-
-
-def order_key(row: dict[str, Any], order: FlowOrder) -> Any:
-    if order.column == "bytes":
-        known = [row[name] for name in ("src_bytes", "dst_bytes") if row[name] is not None]
-        return sum(known) if known else None
-    return row[order.column]
-
-
-@pytest.mark.parametrize("down", [True, False], ids=["down", "up"])
-@pytest.mark.parametrize("column", SORTED)
-def test_pages_follow_the_order_asked_for_and_what_is_not_known_comes_last(
-    filled: FlowStore, generated: pa.Table, column: str, down: bool
-) -> None:
-    order = FlowOrder(column, down)
-    rows = everything(filled, FlowQuery(start=START, end=START + 2 * HOUR, order=order), limit=350)
-    assert len({row["flow_id"] for row in rows}) == len(rows) == generated.num_rows
-    by_id = sorted(rows, key=lambda row: row["flow_id"])
-    known = [row for row in by_id if order_key(row, order) is not None]
-    wanted = sorted(known, key=lambda row: order_key(row, order), reverse=down)
-    wanted += [row for row in by_id if order_key(row, order) is None]
-    assert [row["flow_id"] for row in rows] == [row["flow_id"] for row in wanted]
-
-
-def test_a_cursor_of_another_order_is_named(store: FlowStore) -> None:
-    store.append(batch("1", *(flow(f"f{index}") for index in range(4))))
-    query = FlowQuery(start=START, end=START + HOUR, order=FlowOrder("bytes"))
-    for cursor in ("", "x", "W10=", "WyJhIiwgImYxIl0=", "bnVsbA==", "\x00"):
-        with pytest.raises(QueryInvalid, match="cursor"):
-            store.search(query, cursor=cursor)
 
 
 def test_the_last_page_has_no_cursor(store: FlowStore) -> None:

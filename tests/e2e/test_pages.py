@@ -116,6 +116,27 @@ def test_flows_are_filtered_by_typing_and_by_clicking_values(page: Page) -> None
     expect(page.get_by_role("heading", name="24 flows")).to_be_visible()
 
 
+def test_a_head_sorts_and_a_name_leads_to_its_workload(page: Page) -> None:
+    page.goto("/flows?range=24h&q=verdict%3A+denied")
+    page.get_by_role("link", name="Service").click()
+    expect(page.get_by_role("columnheader", name="Service")).to_have_attribute("aria-sort", "ascending")
+    assert parameters(page)["sort"] == "dst_port"
+    expect(page.locator("td.k-service").first).to_contain_text("22")
+    page.locator("td.k-source a", has_text="coupon").first.click(button="right")
+    page.get_by_role("menuitem", name="Open the workload").click()
+    expect(page.get_by_role("heading", name="coupon", level=1)).to_be_visible()
+
+
+def test_findings_are_filtered_in_their_own_words(page: Page) -> None:
+    page.goto("/findings")
+    page.keyboard.press("/")
+    page.keyboard.type("severity: hi")
+    page.get_by_role("option", name="severity: high").click()
+    page.keyboard.press("Enter")
+    expect(page.locator("main tbody tr")).to_have_count(1)
+    expect(page.locator("main tbody tr")).to_contain_text("Rules of db were changed")
+
+
 def test_a_wrong_filter_shows_where_it_is_wrong(page: Page, complaints: Complaints) -> None:
     complaints.expected.add((400, "/flows"))
     page.goto("/flows?range=24h")
@@ -246,6 +267,8 @@ def test_the_map_and_its_table_are_one_key_apart(page: Page) -> None:
     page.keyboard.press("t")
     expect(page.locator("main tbody tr")).to_have_count(edges)
     assert parameters(page)["q"] == "verdict: denied"
+    page.get_by_label("Group by a label").select_option("label.role")
+    page.wait_for_url("**group=label.role**")
     page.locator("main tbody tr").first.locator("td.num a").first.click()
     expect(page.locator("#panel")).to_contain_text("Services")
     assert parameters(page)["edge"]
