@@ -20,7 +20,7 @@ def test_the_sentence_and_the_rest_of_the_page_look_at_the_same_time(shop: Site)
 
 def test_what_is_called_new_says_what_was_not_seen(shop: Site, site: Site) -> None:
     text = shop.client("viewer").get("/").text.split("New since yesterday")[1]
-    assert "records begin only after" in text
+    assert "Records begin only after" in text
     assert "in the two windows compared" in text
     assert "nobody watched then" in site.client("viewer").get("/").text
 
