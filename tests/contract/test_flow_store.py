@@ -19,10 +19,10 @@ from ringfence.model.gap import Gap, GapCause
 from ringfence.store.duckdb import DuckDBFlowStore
 from ringfence.store.elastic import ElasticFlowStore
 from ringfence.store.filter.parser import parse_filter
+from ringfence.store.filter.predicate import to_predicate
 from ringfence.store.flows import FlowQuery, FlowStore
 from tests.support.filters import FILTERS
 from tests.support.generate import START, flow_batch, flow_table, workloads
-from tests.support.predicate import to_predicate
 from tests.support.rows import batch, flow
 
 HOUR = timedelta(hours=1)

@@ -25,9 +25,9 @@ from ringfence.model.gap import Gap, GapCause
 from ringfence.model.quarantine import Check, Proof, Quarantine, QuarantineState
 from ringfence.model.workload import Workload, WorkloadKind
 from ringfence.store.filter.parser import parse_filter
+from ringfence.store.filter.predicate import to_predicate
 from ringfence.store.flows import FlowPage, FlowQuery
 from ringfence.store.state import HostStatus, PolicyRevision
-from tests.support.predicate import to_predicate
 
 START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 END = START + timedelta(hours=1)

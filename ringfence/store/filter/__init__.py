@@ -1,5 +1,5 @@
 """The filter language: KQL's everyday part over the flow schema, with addresses and networks.
 
-In: what a person typed. Out: a syntax tree, and from it SQL or an Elasticsearch query, which select the same rows.
-Never: runs a query, guesses what a wrong name meant.
+In: what a person typed. Out: a syntax tree, and from it SQL, an Elasticsearch query or a predicate, which select the
+same rows. Never: runs a query, guesses what a wrong name meant.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from functools import lru_cache
 
@@ -41,5 +42,13 @@ def wildcard(pattern: str) -> str:
 
 @lru_cache(maxsize=1024)
 def compiled(pattern: str) -> re.Pattern[str]:
-    """For `fullmatch`."""
-    return re.compile("".join(".*" if star else re.escape(text) for star, text in _parts(pattern)), re.DOTALL)
+    """For `fullmatch`. What a star stands for is not tried twice: the first place where the next text fits is as good
+    as any later one, so many stars cannot make it slow."""
+    parts = _parts(pattern)
+    stars = [place for place, (star, _) in enumerate(parts) if star]
+    if not stars:
+        return re.compile(re.escape(literal(pattern)), re.DOTALL)
+    texts = ["" if star else re.escape(text) for star, text in parts]
+    first, last = stars[0], stars[-1]
+    middle = "".join(f"(?>.*?{''.join(texts[here + 1 : there])})" for here, there in itertools.pairwise(stars))
+    return re.compile("".join(texts[:first]) + middle + ".*" + "".join(texts[last + 1 :]), re.DOTALL)

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from ringfence.store.filter.parser import parse_filter
+from ringfence.store.filter.predicate import to_predicate
 from tests.support.estate import NOW, flow_row
-from tests.support.predicate import to_predicate
 from web import cells
 from web.tokens import term
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ringfence.store.filter.parser import parse_filter
+from ringfence.store.filter.predicate import to_predicate
 from tests.support.estate import flow_row
-from tests.support.predicate import to_predicate
 from web.verdicts import TERMS, Shown, of_counts, shown
 
 ROWS = {

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from ringfence.errors import FilterInvalid
 from ringfence.model.filter import And, Comparison, Filter, Not, Or, Term
 from ringfence.store.filter.parser import MAX_CHARACTERS, parse_filter
+from ringfence.store.filter.predicate import to_predicate
 from ringfence.store.filter.sql import to_sql
-from tests.support.predicate import to_predicate
 
 
 def plain(tree: Filter | None) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +38,21 @@ def test_a_star_stands_for_anything(before: str, middle: str, after: str) -> Non
 def test_each_language_gets_its_own_escapes(pattern: str, sql: str, elastic: str) -> None:
     assert like(pattern) == sql
     assert wildcard(pattern) == elastic
+
+
+def test_a_pattern_of_many_stars_ends_in_time() -> None:
+    """Tried in every way, this would take longer than anybody lives."""
+    pattern = compiled("*a" * 40 + "b")
+    assert pattern.fullmatch("a" * 5_000) is None
+    assert pattern.fullmatch("a" * 5_000 + "b")
+    assert compiled("a*b*c").fullmatch("a-b-b-c")
+    assert not compiled("a*b*c").fullmatch("a-c-b")
+
+
+@given(st.text("ab*", max_size=8), st.text("ab", max_size=10))
+def test_stars_mean_what_backtracking_would_find(pattern: str, text: str) -> None:
+    plain = re.compile(pattern.replace("*", "[ab]*"))
+    assert bool(compiled(pattern).fullmatch(text)) == bool(plain.fullmatch(text))
 
 
 def test_many_stars_are_one() -> None:

@@ -1,4 +1,5 @@
-"""Filters as predicates over rows in memory: slow and obviously right, the judge of what the stores select."""
+"""Filters as predicates over rows in memory: for findings, and as the judge of what the stores
+select."""
 
 from __future__ import annotations
 
