@@ -13,19 +13,23 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from collector.attempts import as_connections, beyond, outlived, together
 from collector.attribution import Attribution
 from collector.columns import NO_TCP_STATE, MessageKind
 from collector.flow_table import Reason, RowBuilder, primary_legs
-from collector.legs import Gone, LegKind, Legs, Role, Rows, denied, gather, tracked, with_wire
+from collector.legs import Gone, LegKind, Legs, Role, Rows, denied, gather, tracked
 from collector.linking import Flows, link
 from collector.resume import Resume
-from collector.wire import hash_words, records_of, reversed_words
+from collector.wire import records_of
 from ringfence.metrics import FLOWS_DISCARDED
 from ringfence.model.flow import FLOW_SCHEMA
 from ringfence.model.verdict import RuleRef
 
 GRACE_NS = 30_000_000_000
 """A final flow stays known this long, so that late messages about it are not taken for another connection."""
+SHORT_GRACE_NS = 3_000_000_000
+MANY_FLOWS = 500_000
+"""With more flows than this in memory (some 2.5 kB each with their legs) the grace is the short one."""
 LONGEST_PAUSE_NS = 150_000_000_000
 """A denied TCP connection attempt repeats after pauses that double, up to 64 s with the kernel's default."""
 UNWATCHED = np.uint64(1 << 63)
@@ -49,13 +53,14 @@ class Aggregator:
         mark_mask: int,
         rule_names: Callable[[int], RuleRef | None],
         denied_idle_seconds: float = 30.0,
+        most_denied: int = 20_000,
         include_loopback: bool = False,
         resume: pa.Table | None = None,
     ) -> None:
         """`inodes_of` maps a column of nsids to namespace inodes, 0 where unknown. `resume`: open rows of before."""
         self._attribution, self._inodes_of = attribution, inodes_of
         self._idle = int(denied_idle_seconds * 1e9)
-        self._loopback = include_loopback
+        self._loopback, self._most_denied = include_loopback, most_denied
         self._legs, self._flows = Legs(), Flows()
         self._resume = Resume(resume if resume is not None else FLOW_SCHEMA.empty_table())
         self._rows = RowBuilder(
@@ -69,6 +74,8 @@ class Aggregator:
         self._tick = 0
         self._unplaced: list[tuple[int, Records]] = []
         self.discarded: dict[str, int] = {"loopback": 0, "unwatched": 0}
+        self.unfollowed = 0
+        """Denied packets of attempts beyond `most_denied` in one namespace."""
 
     @property
     def open_flows(self) -> int:
@@ -218,43 +225,29 @@ class Aggregator:
     def _take_denied(self, records: Records) -> Rows:
         if not len(records):
             return np.zeros(0, np.int64)
-        packets = self._as_connections(denied(records))
-        order = np.lexsort((packets["last"], packets["key"]))
-        first = np.r_[True, packets["key"][order][1:] != packets["key"][order][:-1]]
-        last = np.r_[first[1:], True]
-        group = np.cumsum(first) - 1
-        state = packets[order[first]]
-        ends = packets[order[last]]
-        for name in ("packets", "bytes"):
-            state[name] = np.bincount(group, weights=packets[name][order]).astype(np.int64)
-        state["last"], state["rule"] = ends["last"], ends["rule"]
+        state = together(as_connections(denied(records), self._legs, self._flows))
         own = self._locate(state)
         self._discard("loopback", int(np.count_nonzero(own)))
         state = state[~own]
-        rows = self._legs.find(state)
-        update = (rows >= 0) & self._legs.rows["alive"][rows]
-        table, held = self._legs.rows, rows[update]
+        table, rows = self._legs.rows, self._legs.find(state)
+        alive = (rows >= 0) & table["alive"][rows]
+        over = alive & outlived(rows, state, self._legs, self._flows)
+        table["alive"][rows[over]], table["stop"][rows[over]] = False, table["last"][rows[over]]
+        update = alive & ~over
+        held = rows[update]
         for name in ("packets", "bytes"):
             table[name][held] += state[name][update]
         table["pause"][held] = state["last"][update] - table["last"][held]
         table["last"][held], table["rule"][held] = state["last"][update], state["rule"][update]
         changed = self._mark_dirty(table["flow"][held])
-        return np.concatenate([changed, link(self._legs, self._flows, self._legs.add(state[~update]), self._tick)])
+        fresh = self._within_bounds(state[~update])
+        return np.concatenate([changed, link(self._legs, self._flows, self._legs.add(fresh), self._tick)])
 
-    def _as_connections(self, packets: Records) -> Records:
-        """A denied answer belongs to the connection it answers: turn its tuple round where only that one is known."""
-        words = np.ascontiguousarray(packets["wire_in"])
-        forward, _ = self._legs.wires.every(packets["hash_in"])
-        turned = reversed_words(words)
-        back, rows = self._legs.wires.every(hash_words(turned))
-        live = np.zeros(len(packets), bool)
-        flows = self._legs.rows["flow"][rows]
-        live[back[(flows >= 0) & ~self._flows.rows["final"][flows]]] = True
-        live[forward] = False
-        if not live.any():
-            return packets
-        words[live] = turned[live]
-        return with_wire(packets, words)
+    def _within_bounds(self, attempts: Records) -> Records:
+        """The new attempts that there is room for; the packets of the others are counted."""
+        excess = beyond(attempts, self._legs, self._most_denied)
+        self.unfollowed += int(attempts["packets"][excess].sum())
+        return attempts[~excess]
 
     # -- ends ----------------------------------------------------------------------------------------------------
 
@@ -327,7 +320,7 @@ class Aggregator:
         """Let go of flows that are over, written and past their grace, with their legs."""
         flows, legs = self._flows.rows, self._legs.rows
         over = flows["used"] & flows["final"] & flows["emitted"] & ~flows["dirty"]
-        over &= flows["ended"] < now_ns - GRACE_NS
+        over &= flows["ended"] < now_ns - (GRACE_NS if len(self._flows) < MANY_FLOWS else SHORT_GRACE_NS)
         if not over.any():
             return
         busy = legs["used"] & legs["alive"] & (legs["flow"] >= 0) & (legs["netns"] < UNWATCHED)

@@ -64,6 +64,7 @@ DENIED = np.dtype(
         ("dst_port", "u2"),
         ("icmp_type", "u1"),
         ("icmp_code", "u1"),
+        ("icmp_id", "u2"),  # as conntrack has it; 0 where the type has none
         ("bytes", "u4"),  # IP length of the packet
         ("tcp_flags", "u1"),
         ("received_ns", "u8"),

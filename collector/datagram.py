@@ -8,6 +8,8 @@ from typing import NamedTuple
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 PORT_PROTOCOLS = frozenset({TCP, UDP, 33, 132, 136})
 """TCP, UDP, DCCP, SCTP, UDPlite: ports stand in the first four bytes."""
+NUMBERED = {ICMP: frozenset({0, 8, *range(13, 19)}), ICMPV6: frozenset({128, 129, 139, 140})}
+"""The ICMP types whose fifth and sixth byte number a conversation: those that connection tracking follows."""
 _FRAGMENT, _AUTHENTICATION = 44, 51
 _EXTENSIONS = frozenset({0, 43, 60, 135, 139, 140, _FRAGMENT, _AUTHENTICATION})
 """IPv6 headers that another header follows (RFC 7045); behind ESP (50) nothing is readable."""
@@ -26,6 +28,7 @@ class Datagram(NamedTuple):
     icmp_type: int = 0
     icmp_code: int = 0
     tcp_flags: int = 0
+    icmp_id: int = 0
 
 
 def read_datagram(packet: bytes) -> Datagram | None:
@@ -72,5 +75,7 @@ def _read_transport(found: Datagram, packet: bytes, start: int) -> Datagram:
         flags = packet[start + 13] if found.protocol == TCP and len(packet) >= start + 14 else 0
         return found._replace(src_port=source, dst_port=int.from_bytes(destination, "big"), tcp_flags=flags)
     if found.protocol in (ICMP, ICMPV6) and len(packet) >= start + 2:
-        return found._replace(icmp_type=packet[start], icmp_code=packet[start + 1])
+        numbered = packet[start] in NUMBERED[found.protocol] and len(packet) >= start + 6
+        number = int.from_bytes(packet[start + 4 : start + 6], "big") if numbered else 0
+        return found._replace(icmp_type=packet[start], icmp_code=packet[start + 1], icmp_id=number)
     return found

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collector.columns import DENIED
-from collector.datagram import ICMP, ICMPV6, PORT_PROTOCOLS, TCP, read_datagram
+from collector.datagram import ICMP, ICMPV6, NUMBERED, PORT_PROTOCOLS, TCP, read_datagram
 from collector.netlink import NLA_TYPE_MASK, messages
 from collector.rows import PADDING, Output, Signature, lengths_in, rows_of
 from ringfence.model.ruleset import parse_log_prefix
@@ -108,6 +108,9 @@ class _Template:
                 records["tcp_flags"] = data[:, transport + 13]
         elif self._protocol in (ICMP, ICMPV6) and left >= 2:
             records["icmp_type"], records["icmp_code"] = data[:, transport], data[:, transport + 1]
+            if left >= 6:
+                numbered = np.isin(data[:, transport], list(NUMBERED[self._protocol]))
+                records["icmp_id"] = np.where(numbered, number(transport + 4, 2), 0)
         offset, width = self.places.get(MARK, (0, 0))
         if width == 4:
             records["mark"] = number(offset, 4)
@@ -231,7 +234,8 @@ class DeniedDecoder:
         for column, address in (("src", packet.src), ("dst", packet.dst)):
             record[column][0, : len(address)] = np.frombuffer(address, np.uint8)
         record["src_port"], record["dst_port"], record["tcp_flags"] = packet.src_port, packet.dst_port, packet.tcp_flags
-        record["icmp_type"], record["icmp_code"] = packet.icmp_type, packet.icmp_code
+        for name in ("icmp_type", "icmp_code", "icmp_id"):
+            record[name] = getattr(packet, name)
         if len(payload(MARK)) == 4:
             record["mark"] = int.from_bytes(payload(MARK), "big")
 

@@ -170,7 +170,7 @@ class Legs(Table):
         found = np.flatnonzero(rows >= 0)
         held, asked = gather(self.rows, rows[found]), gather(wanted, found)
         same = (held["wire_in"] == asked["wire_in"]).all(axis=1)
-        for name in ("netns", "id", "kind"):
+        for name in ("netns", "id", "kind", "icmp_id"):
             same &= held[name] == asked[name]
         rows[found[~same]] = -1
         return rows
@@ -208,7 +208,7 @@ def denied(records: NDArray[Any]) -> NDArray[Any]:
     words = original(records)
     legs = _blank(records, records["netns"], words, words)
     legs["kind"] = np.where(records["ingress"], LegKind.DENIED_INGRESS, LegKind.DENIED_EGRESS)
-    for name in ("rule", "slot", "bytes"):
+    for name in ("rule", "slot", "bytes", "icmp_id"):
         legs[name] = records[name]
     legs["packets"], legs["counted"], legs["tcp_state"] = 1, True, NO_TCP_STATE
     legs["start"] = legs["last"] = records["received_ns"]
@@ -220,7 +220,7 @@ def with_wire(legs: NDArray[Any], words: Words) -> NDArray[Any]:
     """Denied legs (n,) with this tuple (n x 5) on both sides, and the key that follows from it."""
     legs["wire_in"] = legs["wire_out"] = words
     legs["hash_in"] = legs["hash_out"] = hash_words(words)
-    legs["key"] = hash_words(words, legs["netns"], legs["kind"])
+    legs["key"] = hash_words(words, legs["netns"], legs["kind"], legs["icmp_id"])
     return legs
 
 

@@ -58,6 +58,7 @@ def link(legs: Legs, flows: Flows, new: Rows, tick: int) -> Rows:
     for number, name in _PLACES.items():
         taken = (place == number) & (target >= 0) & (flows.rows[name][target] >= 0)
         crowded[component[taken]] = True
+    crowded |= _several_pings(legs, flows, (new, component), (found, found_component), count)
     simple = ~crowded[component]
     fresh = np.unique(component[simple & (target < 0)])
     known[fresh] = flows.open(len(fresh), tick)
@@ -67,6 +68,24 @@ def link(legs: Legs, flows: Flows, new: Rows, tick: int) -> Rows:
         members = new[component == number]
         touched.append(_take_apart(legs, flows, members, found[found_component == number], tick))
     return np.unique(np.concatenate(touched))
+
+
+def _several_pings(
+    legs: Legs, flows: Flows, new: tuple[Rows, Rows], found: tuple[Rows, Rows], count: int
+) -> NDArray[np.bool_]:
+    """Which components (n,) hold different ICMP numbers. `new`: legs, `found`: flows, each with their components."""
+    numbers, component = [legs.rows["icmp_id"][new[0]]], [new[1]]
+    for name in _PLACES.values():
+        leg = flows.rows[name][found[0]]
+        numbers.append(np.where(leg >= 0, legs.rows["icmp_id"][leg], 0))
+        component.append(found[1])
+    number, where = np.concatenate(numbers).astype(np.int64), np.concatenate(component)
+    number, where = number[number > 0], where[number > 0]
+    least, most = np.full(count, 1 << 16), np.zeros(count, np.int64)
+    np.minimum.at(least, where, number)
+    np.maximum.at(most, where, number)
+    result: NDArray[np.bool_] = most > least
+    return result
 
 
 def places(rows: NDArray[Any]) -> NDArray[np.int64]:
@@ -159,13 +178,7 @@ class _Careful:
         wires = {int(item) for name in ("hash_in", "hash_out") for item in others[name]}
         if not {int(mine["hash_in"]), int(mine["hash_out"])} & wires:
             return False
-        ids = {int(item) for item in others["icmp_id"] if item}
-        if (
-            mine["icmp_id"]
-            and ids
-            and int(mine["icmp_id"]) not in ids
-            and (others["hash_in"] == others["hash_out"]).all()
-        ):
+        if self._other_ping(group.legs, [leg]):
             return False
         if group.final and mine["start"] > group.ended:
             return False
@@ -175,6 +188,13 @@ class _Careful:
         if mine["role"] == Role.HOST:
             rival = rival[rival["netns"] == mine["netns"]]
         return not bool((rival["alive"] | (rival["netns"] != mine["netns"]) | group.final).any())
+
+    def _other_ping(self, left: list[int], right: list[int]) -> bool:
+        """Whether the legs have ICMP numbers and none in common; a translation may have changed the number."""
+        sides = [self._legs[left], self._legs[right]]
+        numbers = [{int(item) for item in side["icmp_id"] if item} for side in sides]
+        plain = bool((sides[0]["hash_in"] == sides[0]["hash_out"]).all())
+        return plain and all(numbers) and not numbers[0] & numbers[1]
 
     def near(self, group: _Group, leg: int) -> bool:
         """Whether the group was seen on the leg's host, or nobody knows."""
@@ -200,6 +220,7 @@ class _Careful:
             for group in (left, right)
         ]
         apart = not (roles[0] & roles[1] & ends) and not (left.final or right.final)
+        apart = apart and not self._other_ping(left.legs, right.legs)
         return apart and bool(wires[0] & wires[1]) and (left.row < 0 or right.row < 0)
 
 

@@ -137,7 +137,15 @@ def leg(
 
 
 def refused(
-    netns: int, tuple_: str, *, rule_number: int, ingress: bool, at: float = 0.0, size: int = 60, protocol: int = 6
+    netns: int,
+    tuple_: str,
+    *,
+    rule_number: int,
+    ingress: bool,
+    at: float = 0.0,
+    size: int = 60,
+    protocol: int = 6,
+    **columns: Any,
 ) -> NDArray[Any]:
     """One denied packet."""
     record = np.zeros(1, DENIED)
@@ -146,6 +154,8 @@ def refused(
     record["family"] = 2 if ip_address(src).version == 4 else 10
     record["src"], record["dst"], record["src_port"], record["dst_port"] = addresses(src), addresses(dst), sport, dport
     record["bytes"], record["received_ns"] = size, START_NS + int(at * SECOND)
+    for name, value in columns.items():
+        record[name] = value
     return record
 
 

@@ -237,6 +237,67 @@ def test_a_denied_answer_belongs_to_its_connection() -> None:
     assert row["enforced_basis"] == "explicit"
 
 
+PING = {"protocol": 1, "icmp_type": 8}
+P = "10.1.0.2:0>10.1.0.3:0"
+
+
+def verdicts(world: World) -> list[str]:
+    """Of every flow, in the order they began."""
+    return [row["enforced"] for row in sorted(world.rows.values(), key=lambda row: row["started"])]
+
+
+def test_each_denied_ping_is_a_denied_flow_of_its_own() -> None:
+    world = World()
+    for second, number in ((0, 7), (5, 8)):
+        world.tick(
+            leg(WEB, P, id_=number, icmp_id=number, at=second, **PING),
+            refused(API, P, rule_number=22, ingress=True, at=second, icmp_id=number, **PING),
+            at=second,
+        )
+    world.tick(at=7)
+    assert verdicts(world) == ["denied", "denied"]
+
+
+@pytest.mark.parametrize("apart", [0, 5], ids=["in one tick", "later"])
+def test_a_denied_ping_leaves_another_ping_allowed(apart: int) -> None:
+    world = World()
+    allowed = leg(WEB, P, id_=7, icmp_id=7, **PING)
+    packet = refused(WEB, P, rule_number=31, ingress=False, at=apart, icmp_id=8, **PING)
+    world.tick(*([allowed] if apart else [allowed, packet]))
+    world.tick(*([packet] if apart else []), at=5)
+    world.tick(at=7)
+    assert sorted(verdicts(world)) == ["allowed", "denied"]
+
+
+def test_packets_of_a_port_used_again_deny_the_new_connection() -> None:
+    world = World()
+    datagram = {"rule_number": 22, "ingress": True, "protocol": 17}
+    world.tick(leg(WEB, T, id_=1, protocol=17), refused(API, T, **datagram))
+    world.tick(refused(API, T, at=20, **datagram), at=20)
+    world.tick(leg(WEB, T, id_=1, protocol=17, kind=DESTROY, at=50), at=50)
+    world.tick(leg(WEB, T, id_=2, protocol=17, at=55), refused(API, T, at=55, **datagram), at=55)
+    world.tick(at=57)
+    assert verdicts(world) == ["denied", "denied"]
+
+
+def test_a_rejected_connection_tried_again_from_its_port_is_denied_again() -> None:
+    world = World()
+    world.tick(leg(WEB, T, id_=1), refused(API, T, rule_number=22, ingress=True))
+    world.tick(leg(WEB, T, id_=1, kind=DESTROY, at=10, tcp_state=8), at=10)
+    world.tick(leg(WEB, T, id_=2, at=15), refused(API, T, rule_number=22, ingress=True, at=15), at=15)
+    world.tick(at=17)
+    assert verdicts(world) == ["denied", "denied"]
+
+
+def test_a_packet_read_after_the_end_of_its_connection_stays_with_it() -> None:
+    world = World()
+    packet = {"rule_number": 22, "ingress": True}
+    world.tick(leg(WEB, T, id_=1), refused(API, T, **packet))
+    world.tick(leg(WEB, T, id_=1, kind=DESTROY, at=3), refused(API, T, at=2.9, **packet), at=3)
+    world.tick(at=5)
+    assert verdicts(world) == ["denied"]
+
+
 def resumed(world: World) -> pa.Table:
     table = world.table()
     return table.filter(pc.is_null(table["end_reason"]))

@@ -41,6 +41,26 @@ def test_the_prefix_of_a_host_network_workload_holds_its_slot() -> None:
     assert records["rule"].tolist() == [17, 17, 18]
 
 
+ECHO4 = bytes.fromhex("4500001c0001000040010000c0000201c0000202")
+ECHO6 = bytes.fromhex("6000000000083a40") + bytes(15) + b"\1" + bytes(15) + b"\2"
+OPTIONS4 = bytes.fromhex("460000200001000040010000c0000201c000020201010101")
+
+
+@pytest.mark.parametrize("header", [ECHO4, ECHO6, OPTIONS4], ids=["v4", "v6", "v4 with options"])
+@pytest.mark.parametrize("copied", [8, 4], ids=["whole", "cut short"])
+def test_the_number_of_a_ping_is_read(header: bytes, copied: int) -> None:
+    request = 128 if header is ECHO6 else 8
+    pings = [header + struct.pack(">BBHHH", request, 0, 0, number, 1)[:copied] for number in (7, 0x0102)]
+    records = DeniedDecoder(1).decode([logged(place, payload=ping) for place, ping in enumerate(pings)], 1)
+    assert records["icmp_type"].tolist() == [request] * 2
+    assert records["icmp_id"].tolist() == ([7, 0x0102] if copied == 8 else [0, 0])
+
+
+def test_an_icmp_error_has_no_number() -> None:
+    unreachable = ECHO4 + struct.pack(">BBHHH", 3, 4, 0, 77, 1500)
+    assert DeniedDecoder(1).decode([logged(0, payload=unreachable)], 1)["icmp_id"].tolist() == [0]
+
+
 @pytest.mark.parametrize("batches", [1, 3], ids=["one batch", "a batch each"])
 @pytest.mark.parametrize(
     ("sequences", "lost"),
@@ -134,7 +154,7 @@ def test_a_record_says_what_the_packet_says(payload: bytes) -> None:
     for record in records:
         assert packet is not None
         assert (record["src"].tobytes()[: len(packet.src)], record["dst"].tobytes()[: len(packet.dst)]) == packet[2:4]
-        names = ("family", "protocol", "bytes", "src_port", "dst_port", "icmp_type", "icmp_code", "tcp_flags")
+        names = ("family", "protocol", "bytes", "src_port", "dst_port", "icmp_type", "icmp_code", "tcp_flags", "icmp_id")
         assert tuple(int(record[name]) for name in names) == (*packet[:2], *packet[4:])
 
 
