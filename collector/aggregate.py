@@ -99,7 +99,7 @@ class Aggregator:
         """
         self._tick += 1
         self._attribution.refresh()
-        touched = [self._take_tracked(self._place(conntrack))]
+        touched = [self._take_tracked(self._place(conntrack, hold))]
         touched.append(self._take_denied(denials))
         touched += [self._note_dump(*item) for item in dumped]
         touched += [self._end_legs(self._in_namespace(inode), Gone.NAMESPACE) for inode in gone]
@@ -115,8 +115,11 @@ class Aggregator:
 
     # -- conntrack -----------------------------------------------------------------------------------------------
 
-    def _place(self, records: Records) -> tuple[Records, NDArray[np.uint64]]:
-        """Records with the inode of their namespace. Those of an unknown one wait for two ticks: it may be new."""
+    def _place(self, records: Records, hold: bool) -> tuple[Records, NDArray[np.uint64]]:
+        """Records with the inode of their namespace. Those of an unknown one wait for two ticks: it may be new.
+
+        Without `hold` they wait no longer.
+        """
         waiting, self._unplaced = self._unplaced, []
         records = np.concatenate([*(part for _, part in waiting), records]) if waiting else records
         age = np.full(len(records), self._tick)
@@ -125,7 +128,7 @@ class Aggregator:
             age[position : position + len(part)] = since
             position += len(part)
         inodes = self._inodes_of(records["nsid"])
-        late = (inodes == 0) & (age > self._tick - 2)
+        late = (inodes == 0) & (age > self._tick - 2) & hold
         for since in np.unique(age[late]):
             self._unplaced.append((int(since), records[late & (age == since)]))
         inodes = np.where(inodes == 0, records["nsid"].astype(np.int64).view(np.uint64) | UNWATCHED, inodes)

@@ -20,18 +20,17 @@ import pyarrow.compute as pc
 from collector.aggregate import Aggregator
 from collector.attribution import Attribution
 from collector.docker import DockerWatcher, host_workload
-from collector.gaps import Gaps
 from collector.inventory import Inventory, Listing
 from collector.kernel import Intake, Kernel
+from collector.losses import Losses, unseen
 from collector.spool import Spool
 from collector.static import WorkloadFile
 from ringfence.clock import Clock, monotonic_offset_ns
 from ringfence.config import Config, docker_endpoints
 from ringfence.errors import RingfenceError
 from ringfence.log import logger
-from ringfence.metrics import EVENTS_UNREADABLE, FLOWS_EMITTED, LOOP_FAILURES, RECEIVE_BUFFER
+from ringfence.metrics import FLOWS_EMITTED, LOOP_FAILURES, RECEIVE_BUFFER
 from ringfence.model.flow import FLOW_SCHEMA, FlowBatch
-from ringfence.model.gap import Gap, GapCause
 from ringfence.model.verdict import RuleRef
 from ringfence.model.workload import Address, NetworkKind, Workload, WorkloadKind
 
@@ -59,6 +58,7 @@ class Collector:
         slots: Callable[[], Mapping[int, str]] = dict,
         on_workloads: Callable[[Sequence[Workload]], None] = lambda workloads: None,
         resume: pa.Table | None = None,
+        open_kernel: Callable[..., Kernel] = Kernel,
     ) -> None:
         """`on_workloads` gets every run known, those that ended during the last hour too, after each change.
 
@@ -75,8 +75,8 @@ class Collector:
         self._file = WorkloadFile(data_dir / "workloads.json", self.inventory, host=host, clock=clock)
         self._attribution = Attribution(self.inventory.snapshot, slots)
         self._rule_names = rule_names
-        self._gaps = Gaps(host)
-        self._new_gaps: list[Gap] = []
+        self._losses = Losses(host, clock)
+        self._open = open_kernel
         self._kernel: Kernel | None = None
         self._aggregator: Aggregator | None = None
         self._limit = ""
@@ -101,9 +101,6 @@ class Collector:
         self._taken: deque[datetime] = deque(maxlen=TICKS_HELD + 1)
         """When the last ticks took what had been read."""
         self._flows_written = 0
-        self._unreadable_before = 0
-        self._denied_losses: dict[int, int] = {}
-        self._denied_total = 0
         self._threads = [
             threading.Thread(target=self._keep_ticking, name="tick", daemon=True),
             threading.Thread(target=self._keep_watching, name="watch", daemon=True),
@@ -116,7 +113,7 @@ class Collector:
             # Killed before the first tick is told, this run too leaves the moment since when something may be missing.
             self.spool.beat()
         else:
-            self._new_gaps.append(down)
+            self._losses.add(down)
         self._open_kernel()
         for docker in self._dockers:
             docker.start()
@@ -132,10 +129,20 @@ class Collector:
                 thread.join(15)
         for docker in self._dockers:
             docker.stop()
-        if self._kernel is not None:
-            self._tick(hold=False)
-            self._kernel.close()
-        self.spool.beat(self._taken[-1] if self._taken else None)
+        try:
+            self.spool.beat(self._last_words())
+        finally:
+            if self._kernel is not None:
+                self._kernel.close()
+
+    def _last_words(self) -> datetime | None:
+        """The last tick; returns until when all is in the spool."""
+        homeless = self._discarded().get("unwatched", 0)
+        self._tick(hold=False)
+        if not self._taken:
+            return None
+        # What had no namespace yet is left out now; the time it may have come in is not claimed.
+        return self._taken[-1 if self._discarded().get("unwatched", 0) == homeless else 0]
 
     def workloads(self) -> tuple[Workload, ...]:
         """Those that run now."""
@@ -149,7 +156,7 @@ class Collector:
             "limits": list(self._limits()),
             "capturing": kernel is not None,
             "events": kernel.events if kernel else 0,
-            "lost": {cause.value: lost for cause, lost in self._gaps.lost.items()},
+            "lost": self._losses.lost,
             "unreadable": kernel.listener.unreadable + kernel.denied.unreadable if kernel else 0,
             "receive_buffer": kernel.listener.receive_buffer if kernel else 0,
             "namespaces": len(kernel.watched) if kernel else 0,
@@ -157,12 +164,15 @@ class Collector:
             "workloads": len(self.workloads()),
             "open_flows": aggregator.open_flows if aggregator else 0,
             "flows_written": self._flows_written,
-            "discarded": dict(aggregator.discarded) if aggregator else {},
+            "discarded": self._discarded(),
             "spool_bytes": self.spool.bytes,
             "spool_batches": len(self.spool),
             "lag_seconds": round(lag, 3) if lag is not None else None,
             "docker": [asdict(docker.state()) for docker in self._dockers],
         }
+
+    def _discarded(self) -> dict[str, int]:
+        return dict(self._aggregator.discarded) if self._aggregator else {}
 
     def _limits(self) -> Sequence[str]:
         found = [self._limit] if self._limit else []
@@ -172,7 +182,12 @@ class Collector:
         if self._kernel is not None:
             names = {item.netns: item.name for item in self.workloads()}
             found += [
-                f"{names.get(inode, inode)} is not observed: {why}" for inode, why in self._kernel.failures.items()
+                f"{names.get(inode, inode)} is not observed: {why}"
+                for inode, why in dict(self._kernel.failures).items()
+            ]
+            found += [
+                f"{names.get(inode, inode)} is observed in part: {'; '.join(readiness.problems)}"
+                for inode, readiness in dict(self._kernel.impaired).items()
             ]
         return found
 
@@ -184,7 +199,7 @@ class Collector:
             self._limit = "connections are not captured: capture.enabled is false"
             return
         try:
-            self._kernel = Kernel(receive_buffer=capture.receive_buffer, on_addresses=self._note_addresses)
+            self._kernel = self._open(receive_buffer=capture.receive_buffer, on_addresses=self._note_addresses)
         except (OSError, RingfenceError) as error:
             self._limit = f"connections are not captured: {error} (root is needed)"
             self._log.warning("no capture", error=str(error))
@@ -198,10 +213,11 @@ class Collector:
             mark_mask=self._config.enforce.mark_mask,
             rule_names=self._rule_names,
             denied_idle_seconds=capture.denied_idle_seconds,
+            most_denied=capture.most_denied,
             include_loopback=capture.include_loopback,
             resume=self._resume,
         )
-        self._gaps.note(GapCause.SOCKET_OVERRUN, 0, self._clock())
+        self._losses.begin()
         self._kernel.start()
 
     def _note_addresses(self, inode: int, addresses: frozenset[Address]) -> None:
@@ -248,18 +264,7 @@ class Collector:
         for item in self.workloads():
             if item.netns is not None and item.netns_path is not None:
                 wanted.setdefault(item.netns, item.netns_path)
-        for inode in kernel.sync(wanted):
-            now = self._clock()
-            self._new_gaps.append(
-                Gap(
-                    id=f"{self._host}:{GapCause.NAMESPACE.value}:{inode}:{now.isoformat()}",
-                    host=self._host,
-                    started=now,
-                    ended=now,
-                    cause=GapCause.NAMESPACE,
-                    detail=kernel.failures.get(inode, ""),
-                )
-            )
+        kernel.sync(wanted)
         kernel.settle()
         for inode in set(self.inventory.snapshot().local) - set(kernel.watched) - set(wanted):
             self.inventory.forget_local(inode)
@@ -298,11 +303,15 @@ class Collector:
             intake = kernel.take()
             try:
                 table = self._aggregate(aggregator, intake, hold=hold)
-            except Exception:
-                self._count_failed(intake)
-                raise
-            finally:
-                self._read_losses(kernel)
+            except Exception:  # noqa: BLE001 -- what was lost is said in this tick; it is counted and logged
+                read = sum(map(len, (*intake.conntrack, *intake.denied)))
+                self._losses.note_failed(read, "records could not be processed", self._before())
+                self._fail("tick")
+            try:
+                self._losses.read(kernel, aggregator)
+            except Exception:  # noqa: BLE001 -- the figures only grow: the next look finds what this one did not
+                self._fail("losses")
+        self._losses.note_outages(unseen(kernel, self._limit) if hold else {})
         self._put(table)
         self._last_tick = time.monotonic()
         if kernel is None:
@@ -315,48 +324,25 @@ class Collector:
         return aggregator.take(conntrack, denied, time.time_ns(), dumped=intake.dumped, gone=intake.gone, hold=hold)
 
     def _put(self, table: pa.Table) -> None:
-        gaps, self._new_gaps = tuple(self._new_gaps), []
-        FLOWS_EMITTED.inc(table.num_rows)
-        self._flows_written += table.num_rows
-        for start in range(0, max(table.num_rows, 1 if gaps else 0), BATCH_ROWS):
-            flows = table.slice(start, BATCH_ROWS)
-            self.spool.put(FlowBatch(id="", host=self._host, flows=flows, gaps=gaps if start == 0 else ()))
+        gaps = self._losses.take()
+        written = 0
+        try:
+            for start in range(0, max(table.num_rows, 1 if gaps else 0), BATCH_ROWS):
+                flows = table.slice(start, BATCH_ROWS)
+                self.spool.put(FlowBatch(id="", host=self._host, flows=flows, gaps=tuple(gaps)))
+                written, gaps = written + flows.num_rows, []
+        except Exception:
+            self._losses.put_back(gaps)
+            left = table.num_rows - written
+            self._losses.note_failed(left, "flows could not be put into the spool", self._before())
+            raise
+        finally:
+            FLOWS_EMITTED.inc(written)
+            self._flows_written += written
 
-    def _read_losses(self, kernel: Kernel) -> None:
-        now = self._clock()
-        EVENTS_UNREADABLE.inc(max(0, kernel.listener.unreadable - self._unreadable_before))
-        self._unreadable_before = kernel.listener.unreadable
-        figures = [
-            (GapCause.SOCKET_OVERRUN, kernel.listener.lost()),
-            (GapCause.LOG_OVERRUN, self._denied_lost(kernel)),
-            (GapCause.UNREADABLE, kernel.listener.unreadable + kernel.denied.unreadable),
-        ]
-        found = [self._gaps.note(cause, figure, now) for cause, figure in figures]
-        self._new_gaps += [gap for gap in found if gap is not None]
-
-    def _denied_lost(self, kernel: Kernel) -> int:
-        """All that was ever lost: a namespace's figure goes away with it, its losses do not."""
-        for inode, lost in kernel.denied.lost().items():
-            before = self._denied_losses.get(inode, 0)
-            self._denied_total += max(0, lost - before)
-            self._denied_losses[inode] = lost
-        return self._denied_total
-
-    def _count_failed(self, intake: Intake) -> None:
-        """Records that a tick failed on are lost, and that is said."""
-        conntrack, denied = intake.merged()
-        now = self._clock()
-        self._new_gaps.append(
-            Gap(
-                id=f"{self._host}:tick:{now.isoformat()}",
-                host=self._host,
-                started=now,
-                ended=now,
-                cause=GapCause.UNREADABLE,
-                lost=len(conntrack) + len(denied),
-                detail="the records of one tick could not be processed",
-            )
-        )
+    def _before(self) -> datetime | None:
+        """When the tick before this one took what it got: since then came what this one holds."""
+        return self._taken[-2] if len(self._taken) > 1 else None
 
     def _fail(self, loop: str) -> None:
         LOOP_FAILURES.labels(loop=loop).inc()

@@ -17,8 +17,9 @@ from collector.addresses import addresses_in
 from collector.columns import CONNTRACK, DENIED, MessageKind
 from collector.conntrack import ConntrackListener
 from collector.dump import TableReader
-from collector.namespaces import Namespaces
+from collector.namespaces import OWN_NSID, Namespaces
 from collector.nflog import DeniedListener
+from collector.sysctl import Readiness
 from ringfence.errors import RingfenceError
 from ringfence.log import logger
 from ringfence.metrics import EVENTS_READ
@@ -52,27 +53,48 @@ class Intake:
         return np.concatenate([np.zeros(0, CONNTRACK), *self.conntrack]), denied[denied["mark"] != PROBE_MARK]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """What the kernel is reached by."""
+
+    namespaces: Callable[[], Namespaces] = Namespaces
+    listener: Callable[[int], ConntrackListener] = ConntrackListener
+    denied: Callable[[], DeniedListener] = DeniedListener
+    reader: Callable[[str, int], TableReader] = lambda path, nsid: TableReader(path, nsid=nsid)
+    prepare: Callable[[str], Readiness] = sysctl.prepare
+    addresses: Callable[[str], frozenset[Address]] = addresses_in
+    monotonic: Callable[[], float] = time.monotonic
+
+
 class Kernel:
     """Opened with root rights. `sync` and `dump` belong to one thread; `take` to any."""
 
-    def __init__(self, *, receive_buffer: int, on_addresses: Callable[[int, frozenset[Address]], None]) -> None:
+    def __init__(
+        self,
+        *,
+        receive_buffer: int,
+        on_addresses: Callable[[int, frozenset[Address]], None],
+        system: System = System(),
+    ) -> None:
         """`on_addresses` is told which addresses a namespace (inode) holds.
 
         Raises:
             NotPermitted, PermissionError: root rights are missing.
             OSError: the kernel lacks connection tracking.
         """
-        self._on_addresses = on_addresses
+        self._on_addresses, self._system = on_addresses, system
         self._log = logger("kernel")
-        self.namespaces = Namespaces()
+        self.namespaces = system.namespaces()
         try:
-            self.listener = ConntrackListener(receive_buffer)
+            self.listener = system.listener(receive_buffer)
         except BaseException:
             self.namespaces.close()
             raise
-        self.denied = DeniedListener()
+        self.denied = system.denied()
         self.failures: dict[int, str] = {}
         """Namespaces that should be watched and are not, with the reason."""
+        self.impaired: dict[int, Readiness] = {}
+        """Namespaces that are watched although not all of the settings there could be made."""
         self.events = 0
         self._readers: dict[int, TableReader] = {}
         self._ending: dict[int, float] = {}
@@ -132,12 +154,13 @@ class Kernel:
 
     def settle(self) -> None:
         """Let go of what ended some time ago."""
-        now = time.monotonic()
+        now = self._system.monotonic()
         for inode, since in list(self._ending.items()):
             if now - since >= LINGER_SECONDS:
                 del self._ending[inode]
                 self._dump(inode)
                 self._readers.pop(inode).close()
+                self.impaired.pop(inode, None)
                 with self._lock:
                     self._intake.gone.append(inode)
                 self.denied.forget(inode)
@@ -150,6 +173,9 @@ class Kernel:
         for inode in list(self._readers):
             if self._stopping.is_set():
                 return
+            if inode in self.impaired:
+                with contextlib.suppress(OSError, RingfenceError):
+                    self._prepare(inode)
             self._dump(inode)
             self._note_addresses(inode)
 
@@ -159,23 +185,35 @@ class Kernel:
             self._note_addresses(inode)
 
     def _watch(self, inode: int, path: str) -> None:
-        if self.namespaces.watch(path) != inode:
-            raise OSError("the namespace was replaced by another")
-        pinned = self.namespaces.path_of(inode) or path
-        nsid = self.namespaces.nsid_of(inode)
-        sysctl.prepare(pinned)
-        self._note_addresses(inode)
+        found = self.namespaces.watch(path)
         try:
+            if found != inode:
+                raise OSError("the namespace was replaced by another")
+            pinned, nsid = self.namespaces.path_of(inode) or path, self.namespaces.nsid_of(inode)
+            self._prepare(inode)
+            self._note_addresses(inode)
             self.denied.watch(inode, pinned)
-            self._readers[inode] = TableReader(pinned, nsid=-1 if nsid is None else nsid)
+            self._readers[inode] = self._system.reader(pinned, OWN_NSID if nsid is None else nsid)
         except BaseException:
             self.denied.forget(inode)
-            self.namespaces.forget(inode)
+            self.impaired.pop(inode, None)
+            if found not in self._readers:
+                self.namespaces.forget(found)
             raise
         self._dump(inode)
 
+    def _prepare(self, inode: int) -> None:
+        path = self.namespaces.path_of(inode)
+        if path is None:
+            return
+        readiness = self._system.prepare(path)
+        if readiness.ready:
+            self.impaired.pop(inode, None)
+        else:
+            self.impaired[inode] = readiness
+
     def _end(self, inode: int) -> None:
-        self._ending.setdefault(inode, time.monotonic())
+        self._ending.setdefault(inode, self._system.monotonic())
 
     def _restore(self, inode: int) -> None:
         """It may live on without being watched: then it gets its own settings back."""
@@ -201,7 +239,7 @@ class Kernel:
         path = self.namespaces.path_of(inode)
         if path is not None:
             with contextlib.suppress(OSError, RingfenceError):
-                self._on_addresses(inode, addresses_in(path))
+                self._on_addresses(inode, self._system.addresses(path))
 
     def _read(self, source: ConntrackListener | DeniedListener, kind: str) -> None:
         while not self._stopping.is_set():

@@ -75,6 +75,9 @@ class Capture:
     denied_idle_seconds: float = _setting(
         30.0, "A denied connection attempt ends after this long without a packet.", least=0.1
     )
+    most_denied: int = _setting(
+        20_000, "Denied attempts followed at once per namespace; packets of further ones are counted in a gap.", least=1
+    )
     include_loopback: bool = _setting(False, "Keep flows from a namespace to itself.")
 
 

@@ -13,6 +13,7 @@ class GapCause(StrEnum):
     NOT_RUNNING = "collector not running"
     SPOOL_FULL = "spool full"
     UNREADABLE = "unreadable messages"
+    NOT_CAPTURED = "connections not captured"
     NAMESPACE = "namespace not observed"
     IMPORT = "capture incomplete"
 

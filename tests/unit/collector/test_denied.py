@@ -154,7 +154,17 @@ def test_a_record_says_what_the_packet_says(payload: bytes) -> None:
     for record in records:
         assert packet is not None
         assert (record["src"].tobytes()[: len(packet.src)], record["dst"].tobytes()[: len(packet.dst)]) == packet[2:4]
-        names = ("family", "protocol", "bytes", "src_port", "dst_port", "icmp_type", "icmp_code", "tcp_flags", "icmp_id")
+        names = (
+            "family",
+            "protocol",
+            "bytes",
+            "src_port",
+            "dst_port",
+            "icmp_type",
+            "icmp_code",
+            "tcp_flags",
+            "icmp_id",
+        )
         assert tuple(int(record[name]) for name in names) == (*packet[:2], *packet[4:])
 
 

@@ -1,4 +1,4 @@
-"""Gaps: exact, at most one a second, none where nothing was lost."""
+"""Gaps: exact, at most one a second, none where nothing was lost; an outage is one gap that grows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.gaps import Gaps
+from collector.gaps import EXTEND_EVERY, Gaps, Outages
 from ringfence.model.gap import GapCause
 from tests.support.tracked import START
 
@@ -52,3 +52,31 @@ def test_a_figure_that_falls_is_a_new_start() -> None:
     gap = gaps.note(CAUSE, 3, START + timedelta(seconds=4))
     assert gap is not None
     assert gap.lost == 3
+
+
+NAMESPACE = (GapCause.NAMESPACE, "7")
+
+
+def test_an_outage_is_one_gap_from_its_beginning_to_its_end() -> None:
+    outages, told = Outages("h"), {}
+    for second in range(60):
+        for gap in outages.note({NAMESPACE: "may not be entered"} if second < 45 else {}, START + timedelta(0, second)):
+            told[gap.id] = gap
+    (gap,) = told.values()
+    assert (gap.started, gap.ended, gap.detail) == (START, START + timedelta(seconds=45), "may not be entered")
+    assert outages.note({NAMESPACE: "again"}, START + timedelta(seconds=80))[0].id != gap.id
+
+
+def test_an_outage_is_told_at_once_and_then_now_and_again() -> None:
+    outages = Outages("h")
+    told = [outages.note({NAMESPACE: "x"}, START + timedelta(seconds=second)) for second in range(25)]
+    assert [second for second, gaps in enumerate(told) if gaps] == [0, 10, 20]
+    assert EXTEND_EVERY == timedelta(seconds=10)
+
+
+def test_outages_do_not_mix_and_none_ends_before_it_begins() -> None:
+    outages = Outages("h")
+    other = (GapCause.NAMESPACE, "8")
+    assert len({gap.id for gap in outages.note({NAMESPACE: "x", other: "x"}, START)}) == 2
+    (ended,) = outages.note({NAMESPACE: "x"}, START - timedelta(hours=1))
+    assert (ended.id.split(":")[2], ended.started, ended.ended) == ("8", START, START)
