@@ -14,9 +14,11 @@ from collector.netlink import (
     NLMSG_DONE,
     NLMSG_ERROR,
     attributes,
+    first_sequence,
     message,
     messages,
     open_socket,
+    receive,
 )
 from ringfence.model.workload import Address
 
@@ -40,11 +42,14 @@ def _addresses() -> frozenset[Address]:
     link = open_socket(NETLINK_ROUTE)
     with link:
         link.settimeout(5.0)
-        link.send(message(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, 1, _BODY.pack(socket.AF_UNSPEC, 0, 0, 0, 0)))
+        asked = first_sequence()
+        link.send(message(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, asked, _BODY.pack(socket.AF_UNSPEC, 0, 0, 0, 0)))
         found: set[Address] = set()
         while True:
-            datagram = link.recv(65536)
-            for kind, _, _, start, end in messages(datagram):
+            datagram = receive(link)
+            for kind, _, sequence, start, end in messages(datagram):
+                if sequence != asked:
+                    continue
                 if kind in (NLMSG_DONE, NLMSG_ERROR):
                     return frozenset(item for item in found if not item.is_loopback)
                 if kind == RTM_NEWADDR:

@@ -25,10 +25,13 @@ from collector.netlink import (
     NLMSG_ERROR,
     attribute,
     error_of,
+    first_sequence,
     message,
     messages,
     nested,
     open_socket,
+    receive,
+    receive_into,
 )
 from collector.rows import PADDING
 from collector.templates import EMPTY, Records
@@ -58,7 +61,7 @@ class TableReader:
         self.nsid = nsid
         self.interrupted = False
         """The last dump saw the table change under it in each attempt; it may miss or repeat entries."""
-        self._sequence = 0
+        self._sequence = first_sequence()
         self._decoder = Decoder(dump=True)
         self._buffer = np.zeros(CHUNK_BYTES + PADDING, np.uint8)
         self._link: socket.socket = run_in(path, lambda: open_socket(NETLINK_NETFILTER))
@@ -104,7 +107,7 @@ class TableReader:
         filled, done = 0, False
         places: list[tuple[int, int]] = []
         while not done:
-            size = self._link.recv_into(view[filled : filled + PART_BYTES])
+            size = receive_into(self._link, view[filled : filled + PART_BYTES])
             done = self._find(bytes(view[filled : filled + size]), filled, places)
             filled += size + 7 & ~7
             if done or filled + PART_BYTES > CHUNK_BYTES:
@@ -144,7 +147,7 @@ class TableReader:
         deleted, failed = 0, 0
         waiting = len(requests)
         while waiting:
-            datagram = self._link.recv(PART_BYTES)
+            datagram = receive(self._link, PART_BYTES)
             for kind, _, sequence, start, _ in messages(datagram):
                 if kind != NLMSG_ERROR or not first <= sequence <= self._sequence:
                     continue

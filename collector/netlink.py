@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 
 NETLINK_ROUTE = 0
@@ -115,6 +117,35 @@ def error_of(datagram: bytes | memoryview, start: int) -> int:
     return -code
 
 
+def receive_into(link: socket.socket, buffer: memoryview | bytearray) -> int:
+    """Take one datagram of the kernel's; returns its length.
+
+    Any process that may send in the socket's namespace can send to it: what is not from the kernel (port 0) is ignored.
+
+    Raises:
+        TimeoutError: nothing came from the kernel within the socket's timeout, whatever others sent.
+    """
+    timeout = link.gettimeout()
+    until = None if timeout is None else time.monotonic() + timeout
+    while True:
+        size, (sender, _) = link.recvfrom_into(buffer)
+        if sender == 0:
+            return size
+        if until is not None and time.monotonic() >= until:
+            raise TimeoutError("the kernel did not answer")
+
+
+def receive(link: socket.socket, size: int = 65536) -> bytes:
+    """The same as bytes."""
+    buffer = bytearray(size)
+    return bytes(memoryview(buffer)[: receive_into(link, buffer)])
+
+
+def first_sequence() -> int:
+    """Where to start numbering requests: nobody else can guess what an answer must carry."""
+    return secrets.randbits(31)
+
+
 def transact(link: socket.socket, request: bytes, sequence: int) -> list[tuple[int, bytes]]:
     """Send one request with NLM_F_ACK and return the (type, body) of every answer before the acknowledgement.
 
@@ -124,7 +155,7 @@ def transact(link: socket.socket, request: bytes, sequence: int) -> list[tuple[i
     link.send(request)
     answers: list[tuple[int, bytes]] = []
     while True:
-        datagram = link.recv(65536)
+        datagram = receive(link)
         for kind, _, number, start, end in messages(datagram):
             if number != sequence:
                 continue

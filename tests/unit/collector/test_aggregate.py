@@ -237,6 +237,14 @@ def test_a_denied_answer_belongs_to_its_connection() -> None:
     assert row["enforced_basis"] == "explicit"
 
 
+def test_at_the_end_nothing_waits_for_its_namespace_any_longer() -> None:
+    world = World(unknown={WEB})
+    world.tick(leg(WEB, T, id_=1))
+    world.tick(leg(API, T, id_=2), at=2, hold=False)
+    (row,) = world.rows.values()
+    assert (row["src_ip"], row["dst_name"]) == ("10.1.0.2", "api")
+
+
 PING = {"protocol": 1, "icmp_type": 8}
 P = "10.1.0.2:0>10.1.0.3:0"
 

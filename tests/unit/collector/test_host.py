@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from collector.host import Collector, latest_open
+from collector.inventory import Listing
+from collector.kernel import Kernel
 from collector.spool import Spool
 from ringfence.config import Capture, Config, Docker, General
 from ringfence.model.flow import FLOW_SCHEMA, FlowBatch
-from ringfence.model.gap import GapCause
+from ringfence.model.gap import Gap, GapCause
 from ringfence.model.workload import Workload
-from tests.support.tracked import START, WEB, World, leg
+from tests.support.fake_system import SILENT, FakeSystem
+from tests.support.tracked import API, START, WEB, World, leg, workload
 from tests.support.wait import wait_until
 
 
@@ -25,7 +30,9 @@ def collector(folder: Path, **options: Any) -> Collector:
     config = Config(
         general=General(host="h"),
         docker=Docker(endpoints=options.pop("endpoints", ())),
-        capture=Capture(enabled=False, tick_seconds=options.pop("tick_seconds", 0.02)),
+        capture=Capture(
+            enabled="open_kernel" in options, tick_seconds=options.pop("tick_seconds", 0.02), dump_seconds=0.1
+        ),
     )
     options = {"clock": lambda: START, "rule_names": lambda number: None, **options}
     return Collector(config, host="h", data_dir=folder, **options)
@@ -96,7 +103,10 @@ def test_the_time_it_did_not_run_is_a_gap(tmp_path: Path) -> None:
         batch = wait_until("the gap is spooled", again.spool.peek)
     finally:
         again.stop()
-    assert [(gap.cause, gap.started) for gap in batch.gaps] == [(GapCause.NOT_RUNNING, START)]
+    assert [(gap.cause, gap.started) for gap in batch.gaps] == [
+        (GapCause.NOT_RUNNING, START),
+        (GapCause.NOT_CAPTURED, START + timedelta(minutes=5)),
+    ]
 
 
 def test_a_run_that_was_killed_at_once_leaves_a_gap_too(tmp_path: Path) -> None:
@@ -109,7 +119,176 @@ def test_a_run_that_was_killed_at_once_leaves_a_gap_too(tmp_path: Path) -> None:
     finally:
         again.stop()
         killed.stop()
-    assert [(gap.cause, gap.started) for gap in batch.gaps] == [(GapCause.NOT_RUNNING, START)]
+    assert [(gap.cause, gap.started) for gap in batch.gaps] == [
+        (GapCause.NOT_RUNNING, START),
+        (GapCause.NOT_CAPTURED, START + timedelta(minutes=5)),
+    ]
+
+
+def test_without_capture_the_whole_time_is_a_gap(tmp_path: Path) -> None:
+    now = [START]
+    made = collector(tmp_path, clock=lambda: now[0])
+    made.start()
+    wait_until("it is told", lambda: len(made.spool))
+    now[0] += timedelta(minutes=5)
+    wait_until("it grows", lambda: len(made.spool) > 1)
+    now[0] += timedelta(seconds=3)
+    made.stop()
+    told = {gap.id: gap for gap in gaps(made)}
+    (gap,) = told.values()
+    assert (gap.cause, gap.started, gap.ended) == (GapCause.NOT_CAPTURED, START, now[0])
+    assert gap.detail == "connections are not captured: capture.enabled is false"
+
+
+def gaps(made: Collector) -> list[Gap]:
+    return [gap for batch in made.spool.pending() for gap in batch.gaps]
+
+
+def rows(made: Collector) -> dict[str, dict[str, Any]]:
+    return {row["flow_id"]: row for batch in made.spool.pending() for row in batch.flows.to_pylist()}
+
+
+@pytest.fixture
+def system() -> FakeSystem:
+    return FakeSystem(web=WEB, api=API)
+
+
+def watching(folder: Path, system: FakeSystem, **options: Any) -> Collector:
+    """With a made-up kernel in which web and api run; not started."""
+
+    def opened(**settings: Any) -> Kernel:
+        return Kernel(system=system.system(), **settings)
+
+    made = collector(folder, open_kernel=opened, **options)
+    machine = made.workloads()[0].netns
+    assert machine is not None
+    system.namespaces.paths[f"/proc/self/ns/{Path('/proc/self/ns/net').name}"] = machine
+    parts = [
+        replace(workload(name, inode, address), netns_path=f"/{name}")
+        for name, inode, address in (("web", WEB, "10.1.0.2"), ("api", API, "10.1.0.3"))
+    ]
+    made.inventory.replace("test", Listing(workloads=tuple(parts)), START)
+    return made
+
+
+def test_what_is_read_becomes_rows(tmp_path: Path, system: FakeSystem) -> None:
+    made = watching(tmp_path, system)
+    made.start()
+    try:
+        wait_until("both are watched", lambda: made.status()["namespaces"] == 3)
+        system.listener.waiting.append(leg(WEB, "10.1.0.2:1>10.1.0.3:80"))
+        wait_until("a row is there", lambda: rows(made))
+    finally:
+        made.stop()
+    (row,) = rows(made).values()
+    assert (row["src_name"], row["dst_name"], gaps(made)) == ("web", "api", [])
+
+
+def test_a_namespace_that_is_not_watched_is_a_gap_until_it_is(tmp_path: Path, system: FakeSystem) -> None:
+    now = [START]
+    system.unopenable[API] = OSError("no socket")
+    made = watching(tmp_path, system, clock=lambda: now[0])
+    made.start()
+    try:
+        wait_until("it is told", lambda: gaps(made))
+        assert "api is not observed: no socket" in made.status()["limits"]
+        now[0] += timedelta(minutes=1)
+        system.unopenable.clear()
+        wait_until("it is watched", lambda: made.status()["namespaces"] == 3)
+        wait_until("it is told", lambda: max(gap.ended for gap in gaps(made)) == now[0])
+        now[0] += timedelta(minutes=1)
+    finally:
+        made.stop()
+    assert {(gap.id, gap.cause, gap.started) for gap in gaps(made)} == {(gaps(made)[0].id, GapCause.NAMESPACE, START)}
+    assert gaps(made)[-1].ended == START + timedelta(minutes=1)
+
+
+def test_a_namespace_without_events_is_a_limit_and_a_gap(tmp_path: Path, system: FakeSystem) -> None:
+    system.readiness[API] = SILENT
+    made = watching(tmp_path, system)
+    made.start()
+    try:
+        wait_until("it is told", lambda: gaps(made))
+        assert made.status()["limits"] == [f"api is observed in part: {SILENT.problems[0]}"]
+    finally:
+        made.stop()
+    assert {(gap.cause, gap.detail) for gap in gaps(made)} == {(GapCause.NAMESPACE, SILENT.problems[0])}
+
+
+def test_records_that_a_tick_fails_on_are_a_gap_with_their_number(tmp_path: Path, system: FakeSystem) -> None:
+    made = watching(tmp_path, system)
+    made.start()
+    try:
+        wait_until("both are watched", lambda: made.status()["namespaces"] == 3)
+        system.listener.waiting.append(np.zeros(3, [("kind", "u1")]))
+        wait_until("it is told", lambda: gaps(made))
+    finally:
+        made.stop()
+    assert [(gap.cause, gap.lost) for gap in gaps(made)] == [(GapCause.UNREADABLE, 3)]
+
+
+def test_a_figure_that_cannot_be_read_costs_no_row_and_is_made_up_for(tmp_path: Path, system: FakeSystem) -> None:
+    now = [START]
+    system.listener.broken = OSError("no /proc")
+    made = watching(tmp_path, system, clock=lambda: now[0])
+    made.start()
+    try:
+        wait_until("both are watched", lambda: made.status()["namespaces"] == 3)
+        system.listener.waiting.append(leg(WEB, "10.1.0.2:1>10.1.0.3:80"))
+        wait_until("a row is there", lambda: rows(made))
+        system.listener.figure, system.listener.broken = 42, None
+        now[0] += timedelta(seconds=5)
+        wait_until("it is told", lambda: gaps(made))
+    finally:
+        made.stop()
+    assert [(gap.cause, gap.lost) for gap in gaps(made)] == [(GapCause.SOCKET_OVERRUN, 42)]
+
+
+class BadSpool:
+    """A spool that refuses a number of batches."""
+
+    def __init__(self, spool: Spool, refusals: int) -> None:
+        self._spool, self.left = spool, refusals
+
+    def put(self, batch: FlowBatch) -> None:
+        if batch.flows.num_rows and self.left:
+            self.left -= 1
+            raise OSError("read-only file system")
+        self._spool.put(batch)
+
+    def __len__(self) -> int:
+        return len(self._spool)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._spool, name)
+
+
+def test_rows_that_the_spool_refuses_are_a_gap_and_other_gaps_stay(tmp_path: Path, system: FakeSystem) -> None:
+    system.unopenable[API] = OSError("no socket")
+    made = watching(tmp_path, system, clock=lambda: START)
+    made.spool = cast(Spool, BadSpool(made.spool, 1))
+    made.start()
+    try:
+        wait_until("one is watched", lambda: made.status()["namespaces"] == 2)
+        system.listener.waiting.append(leg(WEB, "10.1.0.2:1>10.1.0.3:80"))
+        wait_until("it is told", lambda: {gap.cause for gap in gaps(made)} >= {GapCause.UNREADABLE})
+    finally:
+        made.stop()
+    assert {(gap.cause, gap.lost) for gap in gaps(made)} == {(GapCause.UNREADABLE, 1), (GapCause.NAMESPACE, None)}
+
+
+def test_what_has_no_namespace_yet_is_not_claimed_at_the_end(tmp_path: Path, system: FakeSystem) -> None:
+    now = [START]
+    made = watching(tmp_path, system, clock=lambda: now[0], tick_seconds=60)
+    made.start()
+    wait_until("both are watched", lambda: made.status()["namespaces"] == 3)
+    made._tick()
+    now[0] += timedelta(minutes=1)
+    system.listener.waiting.append(leg(4711, "10.9.0.2:1>10.1.0.9:80"))
+    wait_until("it is read", lambda: made.status()["events"] == 1)
+    made.stop()
+    assert rows(made) == {}
+    assert (tmp_path / "spool" / "alive").read_text() == START.isoformat()
 
 
 @pytest.fixture

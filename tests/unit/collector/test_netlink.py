@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.netlink import HEADER, attribute, attributes, error_of, message, messages, nested, transact
+from collector.netlink import (
+    HEADER,
+    attribute,
+    attributes,
+    error_of,
+    first_sequence,
+    message,
+    messages,
+    nested,
+    receive,
+    transact,
+)
 
 PAYLOADS = st.lists(st.tuples(st.integers(0, 0x3FFF), st.binary(max_size=40)), max_size=8)
 
@@ -48,25 +59,31 @@ def test_a_nest_is_flagged_and_read_without_the_flag() -> None:
 
 
 class Scripted:
-    """A socket that answers with prepared datagrams."""
+    """A socket that answers with prepared datagrams; one given with a port is from that process."""
 
-    def __init__(self, *datagrams: bytes) -> None:
+    def __init__(self, *datagrams: bytes | tuple[bytes, int]) -> None:
         self.sent: list[bytes] = []
         self._datagrams = list(datagrams)
+
+    def gettimeout(self) -> float:
+        return 0.01
 
     def send(self, data: bytes) -> int:
         self.sent.append(data)
         return len(data)
 
-    def recv(self, size: int) -> bytes:
-        return self._datagrams.pop(0)
+    def recvfrom_into(self, buffer: bytearray) -> tuple[int, tuple[int, int]]:
+        given = self._datagrams.pop(0) if len(self._datagrams) > 1 else self._datagrams[0]
+        data, port = given if isinstance(given, tuple) else (given, 0)
+        buffer[: len(data)] = data
+        return len(data), (port, 0)
 
 
 def acknowledgement(code: int, sequence: int) -> bytes:
     return message(2, 0, sequence, struct.pack("=i", -code) + bytes(16))
 
 
-def scripted(*datagrams: bytes) -> Any:
+def scripted(*datagrams: bytes | tuple[bytes, int]) -> Any:
     link: Any = Scripted(*datagrams)
     return link
 
@@ -81,3 +98,18 @@ def test_a_refusal_carries_its_errno() -> None:
     with pytest.raises(FileExistsError):
         transact(scripted(acknowledgement(errno.EEXIST, 1)), b"", 1)
     assert error_of(acknowledgement(errno.ENOENT, 1), 16) == errno.ENOENT
+
+
+def test_what_another_process_sends_is_not_the_kernels_answer() -> None:
+    forged = message(9, 0, 4, b"evil") + acknowledgement(0, 4)
+    link = scripted((forged, 4711), message(9, 0, 4, b"good") + acknowledgement(0, 4))
+    assert transact(link, b"", 4) == [(9, b"good")]
+
+
+def test_a_flood_of_forged_answers_does_not_hold_up_for_ever() -> None:
+    with pytest.raises(TimeoutError):
+        receive(scripted((b"evil", 4711)))
+
+
+def test_requests_are_numbered_from_an_unguessable_start() -> None:
+    assert len({first_sequence() for _ in range(20)}) > 15
