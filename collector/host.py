@@ -24,6 +24,7 @@ from collector.inventory import Inventory, Listing
 from collector.kernel import Intake, Kernel
 from collector.losses import Losses, unseen
 from collector.spool import Spool
+from collector.static import SOURCE as FILE
 from collector.static import WorkloadFile
 from ringfence.clock import Clock, monotonic_offset_ns
 from ringfence.config import Config, docker_endpoints
@@ -147,6 +148,15 @@ class Collector:
     def workloads(self) -> tuple[Workload, ...]:
         """Those that run now."""
         return self.inventory.workloads()
+
+    def complete_hosts(self) -> frozenset[str]:
+        """The hosts all of whose workloads are known by now: every engine and the file have told theirs once."""
+        told = self.inventory.sources
+        names = {docker.state().name for docker in self._dockers}
+        waiting = {name for name in names if f"docker:{name}" not in told}
+        if FILE not in told or self._file.problem:
+            waiting.add(self._host)
+        return frozenset(names | {self._host}) - waiting
 
     def status(self) -> dict[str, Any]:
         """Plain figures for the health page; `limits` are sentences on what does not work here."""

@@ -81,6 +81,12 @@ class Inventory:
         self._notify()
         return True
 
+    @property
+    def sources(self) -> frozenset[str]:
+        """Those that have told what they know."""
+        with self._lock:
+            return frozenset(self._listings)
+
     def set_local(self, inode: int, addresses: Iterable[Address]) -> bool:
         """Note which addresses a namespace holds itself, as read inside it; True when that is news."""
         with self._lock:

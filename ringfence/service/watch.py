@@ -20,6 +20,7 @@ from ringfence.model.quarantine import Quarantine
 from ringfence.model.workload import Workload
 from ringfence.service.accounting import Accounting
 from ringfence.service.containment import Containment
+from ringfence.service.endings import Endings
 from ringfence.service.enforcing import Enforcing
 from ringfence.service.feed import Feed
 from ringfence.service.imports import imports_of
@@ -73,6 +74,12 @@ class Watch:
             sink=self.enforcer,
             workloads=self.collector.workloads,
             account=accounting.account,
+            clock=utc_now,
+        )
+        self._endings = Endings(
+            workloads=state.workloads,
+            runs=lambda: self.collector.inventory.snapshot().workloads,
+            hosts=self.collector.complete_hosts,
             clock=utc_now,
         )
         self._containment = Containment(
@@ -171,6 +178,7 @@ class Watch:
         facts["enforced_revision"] = self._enforcing.in_force
         self._state.hosts.report(HostStatus(host=self._config.host, at=utc_now(), facts=facts))
         self._count_quarantines(self._state.quarantines.active())
+        self._endings.step()
 
     def _count_quarantines(self, active: Sequence[Quarantine]) -> None:
         metrics.QUARANTINES.clear()

@@ -218,9 +218,8 @@ class ElasticFlowStore:
 
     def gaps(self, start: datetime, end: datetime) -> tuple[Gap, ...]:
         overlap = [{"range": {"started": {"lt": time_text(end)}}}, {"range": {"ended": {"gte": time_text(start)}}}]
-        hits = self._cluster.search(
-            self._cluster.gaps, query={"bool": {"filter": overlap}}, size=2 * PAGE, sort=[{"started": "asc"}]
-        )["hits"]["hits"]
+        in_order = [{"started": {"order": "asc", "format": "strict_date_optional_time_nanos"}}, {"id": "asc"}]
+        hits = self._cluster.every(self._cluster.gaps, {"bool": {"filter": overlap}}, sort=in_order)
         found = [gap_of(hit["_id"], hit["_source"]) for hit in hits]
         return tuple(sorted(found, key=lambda gap: (gap.started, gap.id)))
 

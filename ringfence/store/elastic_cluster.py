@@ -71,6 +71,7 @@ class Cluster:
             if self.has_final():
                 self.client.indices.put_mapping(index=self.final, properties=mappings()["properties"])
             self.client.indices.put_mapping(index=self.open, properties=mappings()["properties"])
+            self.client.indices.put_mapping(index=self.gaps, properties=GAP_MAPPINGS["properties"])
             self.refresh(self.final, self.open, self.gaps)
 
     def _create(self, name: str, settings: dict[str, Any], body: dict[str, Any]) -> None:

@@ -61,6 +61,7 @@ def mappings() -> dict[str, Any]:
 GAP_MAPPINGS: dict[str, Any] = {
     "dynamic": False,
     "properties": {
+        "id": {"type": "keyword"},
         "host": {"type": "keyword"},
         "started": {"type": "date_nanos"},
         "ended": {"type": "date_nanos"},
@@ -115,7 +116,7 @@ def table_of(rows: list[dict[str, Any]]) -> pa.Table:
 
 
 def gap_document(gap: Gap) -> bytes:
-    body = {name: getattr(gap, name) for name in ("host", "started", "ended", "lost", "detail")}
+    body = {name: getattr(gap, name) for name in ("id", "host", "started", "ended", "lost", "detail")}
     return json.dumps(body | {"cause": gap.cause.value}, default=time_text).encode()
 
 

@@ -335,6 +335,13 @@ def test_gaps_that_overlap_the_window_come_oldest_first(store: FlowStore) -> Non
     assert store.gaps(START + timedelta(seconds=20), START + timedelta(seconds=50)) == (gaps[2],)
 
 
+def test_all_gaps_are_told_however_many(store: FlowStore) -> None:
+    # More than a server gives at once, of which many began together.
+    gaps = [gap(f"g{number:05}", number // 4000, 100) for number in range(12_000)]
+    store.append(batch("1", gaps=tuple(reversed(gaps))))
+    assert list(store.gaps(START, START + HOUR)) == gaps
+
+
 def test_retention_deletes_old_final_flows_only(store: FlowStore) -> None:
     late = START + HOUR
     store.append(

@@ -1,4 +1,4 @@
-"""A made-up kernel for the collector: namespaces by path, sockets that give what they were told to, a hand-set clock."""
+"""A made-up kernel for the collector: namespaces by path, sockets that give what they were told to."""
 
 from __future__ import annotations
 

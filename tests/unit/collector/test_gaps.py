@@ -8,7 +8,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.gaps import EXTEND_EVERY, Gaps, Outages
+from collector.gaps import Gaps, Outages
 from ringfence.model.gap import GapCause
 from tests.support.tracked import START
 
@@ -71,7 +71,6 @@ def test_an_outage_is_told_at_once_and_then_now_and_again() -> None:
     outages = Outages("h")
     told = [outages.note({NAMESPACE: "x"}, START + timedelta(seconds=second)) for second in range(25)]
     assert [second for second, gaps in enumerate(told) if gaps] == [0, 10, 20]
-    assert EXTEND_EVERY == timedelta(seconds=10)
 
 
 def test_outages_do_not_mix_and_none_ends_before_it_begins() -> None:

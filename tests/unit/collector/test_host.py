@@ -93,6 +93,20 @@ def test_workloads_that_could_not_be_told_are_told_again(tmp_path: Path) -> None
         made.stop()
 
 
+def test_a_host_is_complete_once_its_engines_and_the_file_have_told(tmp_path: Path) -> None:
+    silent = f"unix://{tmp_path}/docker.sock"
+    made = collector(tmp_path, endpoints=(silent, f"far={silent}"))
+    assert made.complete_hosts() == frozenset()
+    for source in ("docker:far", "docker:h"):
+        made.inventory.replace(source, Listing())
+    assert made.complete_hosts() == {"far"}
+    made.start()
+    wait_until("the file is read", lambda: made.complete_hosts() == {"far", "h"})
+    (tmp_path / "workloads.json").write_text("nonsense")
+    wait_until("the file is bad", lambda: made.complete_hosts() == {"far"})
+    made.stop()
+
+
 def test_the_time_it_did_not_run_is_a_gap(tmp_path: Path) -> None:
     first = collector(tmp_path)
     first.start()
@@ -195,7 +209,7 @@ def test_a_namespace_that_is_not_watched_is_a_gap_until_it_is(tmp_path: Path, sy
         now[0] += timedelta(minutes=1)
         system.unopenable.clear()
         wait_until("it is watched", lambda: made.status()["namespaces"] == 3)
-        wait_until("it is told", lambda: max(gap.ended for gap in gaps(made)) == now[0])
+        wait_until("it is over", lambda: not made._losses._outages._open)
         now[0] += timedelta(minutes=1)
     finally:
         made.stop()
