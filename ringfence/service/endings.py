@@ -26,7 +26,7 @@ class Endings:
         self._workloads, self._runs, self._hosts, self._clock = workloads, runs, hosts, clock
 
     def step(self) -> None:
-        # The store is asked first: a run that begins meanwhile is not in its answer, so it is not taken for an ended one.
+        # The store is asked first: a run that begins meanwhile is not in its answer, and so not taken for ended.
         stored = self._workloads.current()
         hosts = self._hosts()
         known = {(item.id, item.started): item for item in self._runs()}
