@@ -19,7 +19,7 @@ from collector.conntrack import ConntrackListener
 from collector.dump import TableReader
 from collector.layout import NEW_TYPE
 from collector.namespaces import Namespaces, run_in
-from collector.netlink import NETLINK_NETFILTER, NFGENMSG, NLMSG_DONE, message, nested, open_socket, port_of
+from collector.netlink import NETLINK_NETFILTER, NFGENMSG, message, nested, open_socket
 from collector.templates import Records
 from tests.support import traffic
 from tests.support.namespaces import Fabric, Namespace
@@ -363,21 +363,6 @@ def test_a_process_in_a_namespace_cannot_forge_events(scene: Scene) -> None:
     records = settle(listener)
     assert len(records[records["protocol"] == 17]) == 0
     assert (listener.forged, listener.unreadable) == (1, 0)
-
-
-def test_a_process_in_a_namespace_cannot_forge_its_table_or_the_end_of_it(scene: Scene) -> None:
-    """Not even one who knows the number of the next request."""
-    send(scene.client, ADDRESSES["v4"][1], range(30000, 30000 + COUNT))
-    reader = scene.table(scene.client)
-    expected = len(reader.dump())
-    addresses = nested(1, struct.pack("=HH4sHH4s", 8, 1, bytes([6, 6, 6, 6]), 8, 2, bytes([7, 7, 7, 7])))
-    entry = message(NEW_TYPE, 0, reader._sequence + 1, NFGENMSG.pack(socket.AF_INET, 0, 0) + addresses)
-    done = message(NLMSG_DONE, 0, reader._sequence + 1, bytes(4))
-    forger = run_in(str(scene.client.path), lambda: open_socket(NETLINK_NETFILTER))
-    for part in (entry, done):
-        forger.sendto(part, (port_of(reader._link), 0))
-    forger.close()
-    assert len(reader.dump()) == expected >= COUNT
 
 
 def test_a_nsid_taken_by_a_dead_namespace_serves_the_next(scene: Scene, fabric: Fabric) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,10 @@ import numpy as np
 import pytest
 
 from collector import sysctl
+from collector.dump import TableReader
+from collector.layout import NEW_TYPE
 from collector.namespaces import FIRST_NSID, Namespaces, run_in
+from collector.netlink import NETLINK_NETFILTER, NFGENMSG, NLMSG_DONE, message, nested, open_socket, port_of
 from collector.nflog import DeniedListener
 from ringfence.errors import NotFound
 from tests.support.namespaces import Fabric, Namespace
@@ -196,3 +201,18 @@ def test_two_hundred_namespaces_leave_nothing(fabric: Fabric, host: Namespace) -
     listener.close()
     namespaces.close()
     namespaces.close()
+
+
+def test_a_process_in_a_namespace_cannot_forge_its_table(host: Namespace) -> None:
+    """Not even one who knows the number of the next request."""
+    reader = TableReader(str(host.path))
+    expected = len(reader.dump())
+    addresses = nested(1, struct.pack("=HH4sHH4s", 8, 1, bytes([6, 6, 6, 6]), 8, 2, bytes([7, 7, 7, 7])))
+    entry = message(NEW_TYPE, 0, reader._sequence + 1, NFGENMSG.pack(socket.AF_INET, 0, 0) + addresses)
+    forger = run_in(str(host.path), lambda: open_socket(NETLINK_NETFILTER))
+    for part in (entry, message(NLMSG_DONE, 0, reader._sequence + 1, bytes(4))):
+        forger.sendto(part, (port_of(reader._link), 0))
+    forger.close()
+    found = len(reader.dump()) + reader.unreadable
+    reader.close()
+    assert found == expected
