@@ -48,16 +48,29 @@ class RuleNumbers(Protocol):
     def lookup(self, number: int) -> RuleRef | None: ...
 
 
-class Quarantines(Protocol):
-    def save(self, quarantine: Quarantine) -> None:
-        """Insert or replace by id."""
-
+class QuarantineReader(Protocol):
     def get(self, quarantine_id: str) -> Quarantine | None: ...
 
     def active(self) -> tuple[Quarantine, ...]: ...
 
     def list(self, *, limit: int = 200, after: tuple[datetime, str] | None = None) -> tuple[Quarantine, ...]:
         """Newest first, released ones included; `after` continues after that (created, id)."""
+
+
+class Quarantines(QuarantineReader, Protocol):
+    """Who orders and who carries out write different columns, so that neither overwrites the other's word."""
+
+    def add(self, quarantine: Quarantine) -> None:
+        """Keep a new order. Raises `Conflict` when the workload has an active one: nothing was kept."""
+
+    def wish_release(self, quarantine_id: str, *, at: datetime, by: str) -> bool:
+        """Write `released` and `released_by`; False when it is wished or done already."""
+
+    def settle(self, quarantine: Quarantine) -> bool:
+        """Write how it went: state, proof and connections cut.
+
+        Of an order whose release is wished only `RELEASED` is taken, of one that ended nothing; False: not taken.
+        """
 
 
 class Findings(Protocol):

@@ -164,18 +164,16 @@ def test_a_quarantine_comes_back_whole(state: State) -> None:
         ControlledAccess(direction=direction, network=ip_network(network), service=service)
         for direction, network in ((Direction.INGRESS, "10.0.0.0/8"), (Direction.EGRESS, "fd00::/64"))
     )
-    proof = Proof(at=NOW, checks=(Check(name="probe from inside", passed=True, detail="no answer"),))
     saved = quarantine(
         access=access,
-        proof=proof,
+        proof=PROOF,
         state=QuarantineState.RELEASED,
         released=NOW,
         released_by="bob",
         connections_cut=3,
         finding="f1",
     )
-    state.quarantines.save(quarantine())
-    state.quarantines.save(saved)
+    state.quarantines.add(saved)
     assert state.quarantines.get("q1") == saved
     assert state.quarantines.get("q2") is None
 
@@ -183,22 +181,58 @@ def test_a_quarantine_comes_back_whole(state: State) -> None:
 def test_released_quarantines_are_listed_but_not_active(state: State) -> None:
     old = quarantine("old", created=NOW - SECOND, state=QuarantineState.RELEASED)
     new = quarantine("new", state=QuarantineState.FAILED)
-    state.quarantines.save(old)
-    state.quarantines.save(new)
+    state.quarantines.add(old)
+    state.quarantines.add(new)
     assert state.quarantines.active() == (new,)
     assert state.quarantines.list() == (new, old)
     assert state.quarantines.list(limit=1) == (new,)
 
 
-def test_a_list_of_quarantines_continues_after_any_of_them(state: State) -> None:
-    moments = [("b", NOW), ("a", NOW), ("z", NOW - SECOND), ("c", NOW)]
-    for name, created in moments:
-        state.quarantines.save(quarantine(name, created=created))
-    order = [item.id for item in state.quarantines.list()]
-    assert order == ["a", "b", "c", "z"]
-    for index, item in enumerate(state.quarantines.list()):
-        after = state.quarantines.list(after=(item.created, item.id))
-        assert [one.id for one in after] == order[index + 1 :]
+PROOF = Proof(at=NOW, checks=(Check(name="probe from inside", passed=True, detail="no answer"),))
+
+
+def test_how_an_order_went_never_overwrites_the_wish_to_end_it(state: State) -> None:
+    state.quarantines.add(quarantine())
+    assert state.quarantines.wish_release("q1", at=NOW, by="bob")
+    assert not state.quarantines.settle(quarantine(state=QuarantineState.VERIFIED, proof=PROOF, connections_cut=2))
+    assert state.quarantines.get("q1") == quarantine(released=NOW, released_by="bob")
+
+
+def test_the_first_wish_to_end_an_order_counts(state: State) -> None:
+    state.quarantines.add(quarantine())
+    assert state.quarantines.wish_release("q1", at=NOW, by="bob")
+    assert not state.quarantines.wish_release("q1", at=NOW + SECOND, by="expiry")
+    assert not state.quarantines.wish_release("q2", at=NOW, by="bob")
+    assert state.quarantines.get("q1") == quarantine(released=NOW, released_by="bob")
+
+
+def test_what_ended_stays_ended(state: State) -> None:
+    state.quarantines.add(quarantine(reason="first"))
+    found = quarantine(reason="a stale copy", state=QuarantineState.VERIFIED, proof=PROOF, connections_cut=2)
+    assert state.quarantines.settle(found)
+    ended = replace(found, state=QuarantineState.RELEASED)
+    state.quarantines.wish_release("q1", at=NOW, by="bob")
+    assert state.quarantines.settle(ended)
+    assert not state.quarantines.settle(found)
+    assert not state.quarantines.settle(ended)
+    assert not state.quarantines.wish_release("q1", at=NOW + SECOND, by="ann")
+    assert state.quarantines.get("q1") == replace(ended, reason="first", released=NOW, released_by="bob")
+
+
+def test_of_many_who_order_for_one_workload_at_once_one_succeeds(open_another: Open) -> None:
+    states = [open_another() for _ in range(4)]
+
+    def order(number: int) -> bool:
+        try:
+            states[number].quarantines.add(quarantine(f"q{number}"))
+        except Conflict:
+            return False
+        return True
+
+    assert sorted(at_once(4, order)) == [False, False, False, True]
+    (standing,) = states[0].quarantines.active()
+    states[0].quarantines.settle(replace(standing, state=QuarantineState.RELEASED))
+    states[0].quarantines.add(quarantine("q9"))
 
 
 # Workloads

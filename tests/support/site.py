@@ -189,9 +189,9 @@ class Site:
         """What an enforcer would do, at once."""
         for item in self.state.quarantines.active() if self.enforce else ():
             if item.released is not None:
-                self.state.quarantines.save(replace(item, state=QuarantineState.RELEASED))
+                self.state.quarantines.settle(replace(item, state=QuarantineState.RELEASED))
             elif item.state is QuarantineState.APPLYING:
-                self.state.quarantines.save(
+                self.state.quarantines.settle(
                     replace(item, state=QuarantineState.VERIFIED, proof=proof(self.clock()), connections_cut=3)
                 )
 
@@ -249,7 +249,7 @@ class Site:
                     last_drift=now - timedelta(hours=1) if name == "db" else None,
                 )
             )
-        self.state.quarantines.save(
+        self.state.quarantines.add(
             Quarantine(
                 id="q-coupon",
                 workload=known["coupon"].id,

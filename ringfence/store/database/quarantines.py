@@ -1,4 +1,4 @@
-"""Quarantines."""
+"""Quarantines: people and automation order and release, the enforcer says how it went."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ringfence.errors import Conflict
 from ringfence.model.quarantine import Quarantine, QuarantineState
-from ringfence.store.database.connection import Database, put
+from ringfence.store.database.connection import Database
 from ringfence.store.database.encoding import decode_access, decode_proof, encode_access, encode_proof
 from ringfence.store.database.tables import QUARANTINES as TABLE
 
+_ACTIVE = TABLE.c.state != QuarantineState.RELEASED.value
 _NEWEST_FIRST = sa.select(TABLE).order_by(TABLE.c.created.desc(), TABLE.c.id)
 
 
@@ -21,16 +23,34 @@ class QuarantineTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save(self, quarantine: Quarantine) -> None:
-        with self._database.writing() as connection:
-            put(connection, TABLE, _row(quarantine))
+    def add(self, quarantine: Quarantine) -> None:
+        try:
+            with self._database.writing() as connection:
+                connection.execute(TABLE.insert().values(_row(quarantine)))
+        except sa.exc.IntegrityError as error:
+            raise Conflict(f"{quarantine.workload_name} is in quarantine already") from error
+
+    def wish_release(self, quarantine_id: str, *, at: datetime, by: str) -> bool:
+        standing = (TABLE.c.id == quarantine_id, _ACTIVE, TABLE.c.released.is_(None))
+        return self._update(*standing, released=at, released_by=by)
+
+    def settle(self, quarantine: Quarantine) -> bool:
+        standing = [TABLE.c.id == quarantine.id, _ACTIVE]
+        if quarantine.active:
+            standing.append(TABLE.c.released.is_(None))
+        return self._update(
+            *standing,
+            state=quarantine.state.value,
+            proof=encode_proof(quarantine.proof),
+            connections_cut=quarantine.connections_cut,
+        )
 
     def get(self, quarantine_id: str) -> Quarantine | None:
         found = self._select(_NEWEST_FIRST.where(TABLE.c.id == quarantine_id))
         return found[0] if found else None
 
     def active(self) -> tuple[Quarantine, ...]:
-        return self._select(_NEWEST_FIRST.where(TABLE.c.state != QuarantineState.RELEASED.value))
+        return self._select(_NEWEST_FIRST.where(_ACTIVE))
 
     def list(self, *, limit: int = 200, after: tuple[datetime, str] | None = None) -> tuple[Quarantine, ...]:
         statement = _NEWEST_FIRST.limit(limit)
@@ -43,6 +63,10 @@ class QuarantineTable:
     def _select(self, statement: sa.Select[Any]) -> tuple[Quarantine, ...]:
         with self._database.reading() as connection:
             return tuple(_quarantine(row) for row in connection.execute(statement).mappings())
+
+    def _update(self, *standing: sa.ColumnElement[bool], **values: Any) -> bool:
+        with self._database.writing() as connection:
+            return connection.execute(TABLE.update().where(*standing).values(values)).rowcount > 0
 
 
 def _row(item: Quarantine) -> dict[str, Any]:

@@ -75,6 +75,14 @@ QUARANTINES = sa.Table(
     _text("released_by", null=True),
     _number("connections_cut", null=True),
     _text("finding", null=True),
+    # One active order per workload: releasing one of two would open what the other still calls isolated.
+    sa.Index(
+        "uq_quarantines_active",
+        "workload",
+        unique=True,
+        sqlite_where=sa.text("state != 'released'"),
+        postgresql_where=sa.text("state != 'released'"),
+    ),
 )
 
 FINDINGS = sa.Table(
