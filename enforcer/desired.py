@@ -51,9 +51,12 @@ class Desired:
             if standing is not None and standing.id == quarantine.id:
                 self._quarantines[quarantine.workload] = quarantine
 
-    def free(self, workload: str) -> None:
+    def free(self, quarantine: Quarantine) -> None:
+        """This order no longer stands; another one for the same workload does."""
         with self._lock:
-            self._quarantines.pop(workload, None)
+            standing = self._quarantines.get(quarantine.workload)
+            if standing is not None and standing.id == quarantine.id:
+                del self._quarantines[quarantine.workload]
 
     def quarantine(self, workload: str) -> Quarantine | None:
         with self._lock:
@@ -62,6 +65,11 @@ class Desired:
     def namespaces(self) -> dict[int, Occupied]:
         with self._lock:
             return occupied(list(self._workloads.values()))
+
+    def place_of(self, workload: str) -> Occupied | None:
+        """The namespace it stands in now."""
+        places = self.namespaces().values()
+        return next((place for place in places if any(item.id == workload for item in place.members)), None)
 
     def ruleset(self, place: Occupied) -> Ruleset | None:
         """The ruleset of the namespace: its owner's, or that of the first member that has one."""

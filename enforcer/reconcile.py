@@ -34,6 +34,7 @@ from ringfence.model.verdict import Mode
 from ringfence.model.workload import Containment, Workload, WorkloadKind
 
 OWN_NAMESPACE = Path("/proc/self/ns/net")
+AWAY = "it does not run, or its network namespace is not known"
 FIGHT = "somebody keeps changing the rules: they are put back every few seconds"
 Report = Callable[[Enforcement | Drift | Quarantine], None]
 
@@ -56,7 +57,10 @@ class Enforcer:
         own_inode: int | None = None,
         cgroups: Callable[[str], str] = cgroup_folder,
     ) -> None:
-        """`report` is called from the thread that saw it and must not call back. Nothing is written before `desire`."""
+        """`report` is called from the thread that saw it; it must neither call back nor raise.
+
+        Nothing is written before `desire`.
+        """
         own = OWN_NAMESPACE.stat().st_ino if own_inode is None else own_inode
         self._settings, self._clock, self._kernel, self._monotonic = settings, clock, kernel, monotonic
         self._report, self._cgroups = report, cgroups
@@ -100,6 +104,8 @@ class Enforcer:
         The order is kept also when it fails: it is tried again, and holds for the workload's next namespace.
         """
         if refusal := self._refusal(workload):
+            if refusal == AWAY:
+                self._desired.isolate(quarantine)
             return refused(quarantine, "containment", refusal, self._clock)
         self._desired.add(workload)
         found = self._desired.namespaces()[workload.netns or 0]
@@ -110,21 +116,21 @@ class Enforcer:
         self._background.wake()
         return done
 
-    def release(self, workload: Workload, quarantine: Quarantine) -> Quarantine:
-        """End the isolation: what held before holds again, byte for byte.
+    def release(self, quarantine: Quarantine) -> Quarantine:
+        """End the isolation: what held before holds again, byte for byte. A workload that is away comes back free.
 
         Raises:
             EnforcementFailed: the rules could not be written; it is tried again in the background.
         """
-        self._desired.free(quarantine.workload)
+        self._desired.free(quarantine)
         with self._lock:
             self._proven.pop(quarantine.workload, None)
-        place = self._desired.namespaces().get(workload.netns or 0)
+        place = self._desired.place_of(quarantine.workload)
         if place is not None and self._settings.enabled:
             try:
                 self._settle(place)
             except NamespaceGone:
-                self._log.info("released after its end", workload=workload.id)
+                self._log.info("released after its end", workload=quarantine.workload)
         return replace(quarantine, state=QuarantineState.RELEASED, released=quarantine.released or self._clock())
 
     def statuses(self) -> tuple[Enforcement, ...]:
@@ -175,9 +181,10 @@ class Enforcer:
         except NamespaceGone:
             with self._lock:
                 self._places.pop(occupied.netns.inode, None)
-        except EnforcementFailed as error:
+        except Exception as error:  # noqa: BLE001 -- whatever one namespace meets, the others get their rules
             place.pace.failed(self._monotonic())
-            self._tell_all(occupied, EnforcementState.FAILED, str(error), ())
+            self._log.warning("a namespace failed", workload=occupied.owner.name, error=_words(error))
+            self._tell_all(occupied, EnforcementState.FAILED, _words(error), ())
 
     def _settle(self, occupied: Occupied) -> Settled:
         """Make one namespace hold its plan, report drift and status, and prove its quarantines."""
@@ -294,7 +301,7 @@ class Enforcer:
         if workload.containment is Containment.NOT_CONTAINABLE:
             return workload.containment_reason or "it cannot be contained"
         if not workload.running or workload.netns is None or not workload.netns_path:
-            return "it does not run, or its network namespace is not known"
+            return AWAY
         return ""
 
     def _assign_slots(self, found: Mapping[int, Occupied]) -> None:
@@ -325,7 +332,7 @@ class Enforcer:
             if place.held is not None and place.host:
                 place.netns = find(place.netns)
                 place.settle(Plan())
-        except EnforcementFailed as error:
+        except (EnforcementFailed, OSError) as error:
             self._log.info("left a namespace as it was", netns=place.netns.inode, why=str(error))
         with self._lock:
             self._places.pop(place.netns.inode, None)
@@ -376,3 +383,7 @@ class Enforcer:
             )
         if news is not None:
             self._report(news)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, EnforcementFailed) else f"{type(error).__name__}: {error}"

@@ -123,7 +123,7 @@ class Orders:
             expires=expires.isoformat(),
             access=[f"{item.direction} {item.network} {item.service}" for item in access],
         )
-        self._state.quarantines.save(order)
+        self._state.quarantines.add(order)
         self._quarantine_changed()
         return order
 
@@ -133,7 +133,7 @@ class Orders:
             raise NotFound("no such quarantine")
         if not found.active or found.released is not None:
             return found
-        wish = replace(found, released=self._clock(), released_by=actor.name)
+        now = self._clock()
         self._record(
             EventAction.QUARANTINE_RELEASED,
             found.workload_name,
@@ -142,9 +142,11 @@ class Orders:
             reason=reason,
             step="ordered",
         )
-        self._state.quarantines.save(wish)
+        wished = self._state.quarantines.wish_release(found.id, at=now, by=actor.name)
         self._quarantine_changed()
-        return wish
+        if wished:
+            return replace(found, released=now, released_by=actor.name)
+        return self._state.quarantines.get(found.id) or found
 
     def make_report(self, *, kind: str, parameters: Mapping[str, Any], actor: Actor) -> ReportRecord:
         record = ReportRecord(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from collector.docker import parse_endpoint
 from collector.host import Collector
 from enforcer.kernel import SystemKernel
 from enforcer.reconcile import Enforcer
@@ -28,6 +29,7 @@ from ringfence.service.lifecycle import Part
 from ringfence.service.limits import enforcement_limits
 from ringfence.service.loop import PATIENCE, Loop
 from ringfence.service.policy import PolicyInForce
+from ringfence.service.reported import Report, Reported
 from ringfence.service.responding import Responding
 from ringfence.service.shipping import Shipping
 from ringfence.service.violations import Violations
@@ -54,8 +56,15 @@ class Watch:
         self._state = state
         self._feed = feed
         self._policy = policy
+        self._reported = Reported(self._take_report)
+        self._reported_loop = Loop("reported", self._reported.step, seconds=1.0)
+        self._reported.wake = self._reported_loop.wake
         self.enforcer = Enforcer(
-            config.enforce, host=config.host, clock=utc_now, kernel=SystemKernel(config.enforce), report=self._reported
+            config.enforce,
+            host=config.host,
+            clock=utc_now,
+            kernel=SystemKernel(config.enforce),
+            report=self._reported.put,
         )
         open_flows = flows.open_flows(config.host)
         self.collector = Collector(
@@ -114,7 +123,7 @@ class Watch:
         )
         shipping_loop = Loop("shipping", self._shipping.step, seconds=0.2)
         heartbeat_loop = Loop("heartbeat", self._heartbeat, seconds=2.0)
-        self.loops = (self.enforcing_loop, self.containment_loop, shipping_loop, heartbeat_loop)
+        self.loops = (self._reported_loop, self.enforcing_loop, self.containment_loop, shipping_loop, heartbeat_loop)
 
     def parts(self) -> list[Part]:
         """In the order of starting: quarantines are restored before anything else is enforced."""
@@ -140,7 +149,8 @@ class Watch:
         return (*capturing, *(loop.name for loop in self.loops if loop.stalled is not None))
 
     def _restore(self) -> None:
-        self.enforcer.restore(self._state.quarantines.active())
+        hosts = self._hosts()
+        self.enforcer.restore([item for item in self._state.quarantines.active() if item.host in hosts])
 
     def _workloads_changed(self, workloads: Sequence[Workload]) -> None:
         # Rules first: a container that just started must not wait for the state store.
@@ -152,16 +162,20 @@ class Watch:
         return next((item for item in self.collector.workloads() if item.id == workload_id), None)
 
     def _hosts(self) -> set[str]:
-        return {self._config.host} | {item.host for item in self.collector.workloads()}
+        """The engines of this kernel by name, also one that does not answer yet: its orders are ours."""
+        host = self._config.host
+        engines = {parse_endpoint(text, host)[0] for text in self._config.docker.endpoints}
+        return {host} | engines | {item.host for item in self.collector.workloads()}
 
-    def _reported(self, item: Enforcement | Drift | Quarantine) -> None:
+    def _take_report(self, item: Report) -> None:
         if isinstance(item, Enforcement):
             self._enforcing.note_enforcement(item)
             self._feed.publish("enforcement", {"workload": item.workload, "state": item.state.value})
         elif isinstance(item, Drift):
             self._enforcing.note_drift(item)
         else:
-            self._state.quarantines.save(item)
+            if not self._state.quarantines.settle(item):
+                self.containment_loop.wake()
             self._quarantine_changed(item)
 
     def _quarantine_changed(self, quarantine: Quarantine) -> None:

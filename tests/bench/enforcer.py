@@ -115,7 +115,7 @@ def stream_stops(pair: Pair) -> float:
         done = enforcer.order(target, quarantine(target))
         time.sleep(0.2)
         stopped = max(0.0, stream.last_received - ordered) * 1000
-    enforcer.release(target, done)
+    enforcer.release(done)
     return stopped
 
 

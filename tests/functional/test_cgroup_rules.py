@@ -164,7 +164,7 @@ def test_quarantine_cuts_one_workload_of_the_host_and_is_verified(pair: Pair, cg
         assert not connects(pair.workload, folder, CLIENT[0], 80)
         assert connects(pair.workload, other, CLIENT[0], 80)
         assert not exchange(pair, WORKLOAD[0], 80)
-        enforcer.release(target, done)
+        enforcer.release(done)
         assert connects(pair.workload, folder, CLIENT[0], 80)
 
 

@@ -194,7 +194,7 @@ def test_release_restores_what_was_there_byte_for_byte(pair: Pair, wanted: Rules
     before = saved(pair.workload)
     order = enforcer.order(target, quarantine(target, access(Direction.INGRESS, "fd09::/64", service(TCP, 22))))
     assert saved(pair.workload) != before
-    released = enforcer.release(target, replace(order, released_by="tester"))
+    released = enforcer.release(replace(order, released_by="tester"))
     assert saved(pair.workload) == before
     assert (released.state, released.released_by) == (QuarantineState.RELEASED, "tester")
     with TcpEcho(pair.workload.path, WORKLOAD[0], 80):
@@ -244,7 +244,7 @@ def test_whoever_shares_the_namespace_is_isolated_with_it(pair: Pair) -> None:
     assert order.state is QuarantineState.VERIFIED
     with TcpEcho(pair.workload.path, WORKLOAD[0], 80):
         assert probe_tcp(pair.client.path, WORKLOAD[0], 80, timeout=0.3) is Probe.TIMEOUT
-        enforcer.release(guest, order)
+        enforcer.release(order)
         assert probe_tcp(pair.client.path, WORKLOAD[0], 80) is Probe.OPEN
 
 
@@ -276,7 +276,7 @@ def test_with_the_enforcer_running_an_order_is_told_once_and_a_release_has_the_l
                 wait_until("the download runs", lambda: stream.received > 0)
                 done = enforcer.order(target, quarantine(target, id=f"q{number}"))
             assert (done.state, done.connections_cut) == (QuarantineState.VERIFIED, 1), done.proof
-            assert enforcer.release(target, done).state is QuarantineState.RELEASED
+            assert enforcer.release(done).state is QuarantineState.RELEASED
         time.sleep(0.3)
         assert [item for item in reported if isinstance(item, Quarantine)] == []
     finally:

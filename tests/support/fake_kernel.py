@@ -100,6 +100,8 @@ class FakeKernel:
         self.fail_sets = 0
         self.interfere: Callable[[FakeNamespace], None] | None = None
         """Called once, before the next write."""
+        self.broken: dict[int, Exception] = {}
+        """What every access to a namespace raises."""
         self.watching = FakeWatch()
 
     def add(self, inode: int) -> Netns:
@@ -167,6 +169,8 @@ class FakeKernel:
     def _namespace(self, netns: Netns) -> FakeNamespace:
         if netns.inode not in self.namespaces:
             raise NamespaceGone(f"the namespace {netns.inode} is gone")
+        if netns.inode in self.broken:
+            raise self.broken[netns.inode]
         return self.namespaces[netns.inode]
 
     def _restore(self, namespace: FakeNamespace, family: Family, text: str) -> None:

@@ -27,7 +27,7 @@ def test_a_workload_gets_its_ruleset_and_its_order() -> None:
     wish.isolate(order)
     place = wish.namespaces()[7]
     assert wish.plan(place) == namespace_plan(ruleset(), order, MASK)
-    wish.free(TARGET.id)
+    wish.free(order)
     assert wish.plan(place) == namespace_plan(ruleset(), None, MASK)
 
 
@@ -54,7 +54,7 @@ def test_a_guest_may_bring_the_ruleset_when_the_owner_has_none() -> None:
 def test_how_an_order_went_does_not_bring_back_one_that_was_released() -> None:
     wish, order = desired(), quarantine(TARGET)
     wish.isolate(order)
-    wish.free(TARGET.id)
+    wish.free(order)
     wish.settled(order)
     assert wish.quarantine(TARGET.id) is None
     wish.isolate(replace(order, id="another"))
@@ -62,3 +62,17 @@ def test_how_an_order_went_does_not_bring_back_one_that_was_released() -> None:
     standing = wish.quarantine(TARGET.id)
     assert standing is not None
     assert standing.id == "another"
+
+
+def test_releasing_one_order_leaves_another_one_standing() -> None:
+    wish, order = desired(), quarantine(TARGET)
+    wish.isolate(replace(order, id="another"))
+    wish.free(order)
+    assert wish.quarantine(TARGET.id) is not None
+
+
+def test_the_place_of_a_workload_is_where_it_stands_now() -> None:
+    wish = desired()
+    assert wish.place_of(TARGET.id) is None
+    wish.replace([TARGET], {})
+    assert wish.place_of(TARGET.id) == wish.namespaces()[7]

@@ -159,7 +159,7 @@ def test_an_order_before_any_ruleset_holds_and_its_release_leaves_nothing() -> N
     world = World()
     done = world.enforcer.order(world.target, quarantine(world.target))
     assert done.state is QuarantineState.VERIFIED
-    world.enforcer.release(world.target, done)
+    world.enforcer.release(done)
     assert world.kernel.read(world.netns).empty
 
 
@@ -211,6 +211,52 @@ def test_a_quarantine_follows_its_workload_into_a_new_namespace() -> None:
     assert len(world.all(Quarantine)) == 1
 
 
+def test_a_quarantine_released_while_its_workload_was_stopped_does_not_come_back() -> None:
+    world = World()
+    world.desire()
+    done = world.enforcer.order(world.target, quarantine(world.target))
+    world.enforcer.desire([replace(world.target, ended=START)], {})
+    world.enforcer.reconcile()
+    assert world.enforcer.release(done).state is QuarantineState.RELEASED
+    second = world.kernel.add(2)
+    world.desire(replace(world.target, netns=second.inode, netns_path=second.path))
+    assert not world.kernel.read(second).rules(Family.IPV4, "RINGFENCE-Q-OUT")
+    assert not world.all(Quarantine)
+
+
+def test_an_order_for_a_namespace_not_known_yet_is_kept_and_proven_when_it_is() -> None:
+    world = World()
+    early = replace(world.target, netns=None, netns_path=None)
+    assert world.enforcer.order(early, quarantine(early)).state is QuarantineState.FAILED
+    world.desire()
+    (later,) = world.all(Quarantine)
+    assert isinstance(later, Quarantine)
+    assert later.state is QuarantineState.VERIFIED
+
+
+def test_an_order_for_what_cannot_be_contained_is_not_kept() -> None:
+    world = World()
+    firm = replace(world.target, containment=Containment.NOT_CONTAINABLE, containment_reason="why")
+    world.enforcer.order(firm, quarantine(firm))
+    world.desire(firm)
+    assert not world.kernel.read(world.netns).rules(Family.IPV4, "RINGFENCE-Q-OUT")
+
+
+def test_whatever_one_namespace_meets_the_others_get_their_rules() -> None:
+    world = World()
+    second = world.kernel.add(2)
+    other = replace(world.target, id="w2", netns=second.inode, netns_path=second.path)
+    world.kernel.broken[1] = OSError(24, "Too many open files")
+    world.desire(world.target, other)
+    states = {item.workload: (item.state, item.reason) for item in world.enforcer.statuses()}
+    assert states["w1"] == (EnforcementState.FAILED, "OSError: [Errno 24] Too many open files")
+    assert states["w2"][0] is EnforcementState.IN_FORCE
+    del world.kernel.broken[1]
+    world.seconds = 1.0
+    world.enforcer.reconcile()
+    assert world.state is EnforcementState.IN_FORCE
+
+
 REFUSED: dict[str, Callable[[Workload], Workload]] = {
     "not containable": lambda item: replace(item, containment=Containment.NOT_CONTAINABLE, containment_reason="why"),
     "a host": lambda item: replace(item, kind=WorkloadKind.HOST),
@@ -247,7 +293,7 @@ def test_a_namespace_that_ended_is_no_error() -> None:
     world.seconds = 100.0
     world.enforcer.reconcile()
     order = quarantine(world.target)
-    assert world.enforcer.release(world.target, order).state is QuarantineState.RELEASED
+    assert world.enforcer.release(order).state is QuarantineState.RELEASED
 
 
 def test_the_host_itself_gets_no_rules() -> None:

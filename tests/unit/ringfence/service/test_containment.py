@@ -1,6 +1,7 @@
 """Quarantine orders: carried out once, released on wish or expiry, failures told and never hidden."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -20,8 +21,24 @@ class MemoryQuarantines:
     def __init__(self, *items: Quarantine) -> None:
         self.items = {item.id: item for item in items}
 
-    def save(self, quarantine: Quarantine) -> None:
+    def add(self, quarantine: Quarantine) -> None:
         self.items[quarantine.id] = quarantine
+
+    def wish_release(self, quarantine_id: str, *, at: datetime, by: str) -> bool:
+        item = self.items[quarantine_id]
+        if not item.active or item.released is not None:
+            return False
+        self.items[quarantine_id] = replace(item, released=at, released_by=by)
+        return True
+
+    def settle(self, quarantine: Quarantine) -> bool:
+        item = self.items[quarantine.id]
+        if not item.active or (item.released is not None and quarantine.active):
+            return False
+        self.items[quarantine.id] = replace(
+            item, state=quarantine.state, proof=quarantine.proof, connections_cut=quarantine.connections_cut
+        )
+        return True
 
     def get(self, quarantine_id: str) -> Quarantine | None:
         return self.items.get(quarantine_id)
@@ -45,8 +62,10 @@ class RecordingIsolator:
         proof = Proof(at=NOW, checks=(Check(name="rules read back", passed=True, detail="both families"),))
         return replace(quarantine, state=QuarantineState.VERIFIED, proof=proof)
 
-    def release(self, workload: Workload, quarantine: Quarantine) -> Quarantine:
-        self.calls.append(f"release {workload.id}")
+    def release(self, quarantine: Quarantine) -> Quarantine:
+        self.calls.append(f"release {quarantine.workload}")
+        if self.failure:
+            raise EnforcementFailed(self.failure)
         return replace(quarantine, state=QuarantineState.RELEASED)
 
 
@@ -65,19 +84,30 @@ def _order(**changes: object) -> Quarantine:
     return replace(order, **changes)  # type: ignore[arg-type]
 
 
-def _run(
-    order: Quarantine, isolator: RecordingIsolator, *, workloads: Sequence[Workload] = (WORKLOAD,), steps: int = 2
-) -> tuple[Quarantine, list[AuditEvent]]:
-    store, events = MemoryQuarantines(order), list[AuditEvent]()
-    containment = Containment(
+def _containment(
+    store: MemoryQuarantines,
+    isolator: RecordingIsolator,
+    events: list[AuditEvent],
+    *,
+    workloads: Sequence[Workload] = (WORKLOAD,),
+    clock: Callable[[], datetime] = lambda: NOW,
+) -> Containment:
+    return Containment(
         quarantines=store,
         isolator=isolator,
         hosts=lambda: {"h1"},
         find=lambda wanted: next((item for item in workloads if item.id == wanted), None),
         account=events.append,
         changed=lambda _: None,
-        clock=lambda: NOW,
+        clock=clock,
     )
+
+
+def _run(
+    order: Quarantine, isolator: RecordingIsolator, *, workloads: Sequence[Workload] = (WORKLOAD,), steps: int = 2
+) -> tuple[Quarantine, list[AuditEvent]]:
+    store, events = MemoryQuarantines(order), list[AuditEvent]()
+    containment = _containment(store, isolator, events, workloads=workloads)
     for _ in range(steps):
         containment.step()
     return store.items["q1"], events
@@ -120,5 +150,78 @@ def test_an_order_for_another_host_is_left_to_that_host() -> None:
 
 
 def test_a_release_of_a_workload_that_is_gone_still_ends() -> None:
-    done, _ = _run(_order(released=NOW, released_by="ada"), RecordingIsolator(), workloads=())
+    isolator = RecordingIsolator()
+    done, _ = _run(_order(released=NOW, released_by="ada"), isolator, workloads=())
     assert done.state is QuarantineState.RELEASED
+    assert isolator.calls == ["release w1"], "the enforcer must forget it before the workload comes back"
+
+
+def test_a_release_wished_while_the_order_is_carried_out_is_not_lost() -> None:
+    store, events = MemoryQuarantines(_order()), list[AuditEvent]()
+
+    class Slow(RecordingIsolator):
+        def order(self, workload: Workload, quarantine: Quarantine) -> Quarantine:
+            done = super().order(workload, quarantine)
+            store.wish_release("q1", at=NOW, by="ada")
+            return done
+
+    isolator = Slow()
+    containment = _containment(store, isolator, events)
+    assert containment.step(), "there is more to do at once"
+    assert not containment.step()
+    assert isolator.calls == ["order w1", "release w1"]
+    assert (store.items["q1"].state, store.items["q1"].released_by) == (QuarantineState.RELEASED, "ada")
+
+
+def test_a_release_that_keeps_failing_is_told_once_tried_ever_later_and_stays_in_sight() -> None:
+    seconds = 0
+    store, events = MemoryQuarantines(_order(state=QuarantineState.VERIFIED, released=NOW)), list[AuditEvent]()
+    isolator = RecordingIsolator("resource busy")
+    containment = _containment(store, isolator, events, clock=lambda: NOW + timedelta(seconds=seconds))
+    for _ in range(60):
+        containment.step()
+        seconds += 1
+    assert len(isolator.calls) == 6
+    assert [(event.outcome, event.detail["problem"]) for event in events] == [
+        ("failure", "the release failed: resource busy")
+    ]
+    assert (store.items["q1"].state, store.items["q1"].released) == (QuarantineState.VERIFIED, NOW)
+    isolator.failure = ""
+    seconds += 60
+    containment.step()
+    assert store.items["q1"].state is QuarantineState.RELEASED
+
+
+def test_whatever_one_order_meets_the_others_are_carried_out() -> None:
+    store = MemoryQuarantines(_order(), _order(id="q2", workload="w2"))
+    events: list[AuditEvent] = []
+
+    class Exhausted(RecordingIsolator):
+        def order(self, workload: Workload, quarantine: Quarantine) -> Quarantine:
+            if quarantine.id == "q1":
+                raise OSError(24, "Too many open files")
+            return super().order(workload, quarantine)
+
+    workloads = (WORKLOAD, replace(WORKLOAD, id="w2"))
+    _containment(store, Exhausted(), events, workloads=workloads).step()
+    assert store.items["q1"].state is QuarantineState.FAILED
+    assert store.items["q2"].state is QuarantineState.VERIFIED
+    (failed,) = [event for event in events if event.outcome == "failure"]
+    assert failed.detail["problem"] == "OSError: [Errno 24] Too many open files"
+
+
+def test_an_order_that_hangs_does_not_hold_up_the_others() -> None:
+    store = MemoryQuarantines(_order(), _order(id="q2", workload="w2"))
+    second = threading.Event()
+
+    class Hanging(RecordingIsolator):
+        def order(self, workload: Workload, quarantine: Quarantine) -> Quarantine:
+            if quarantine.id == "q1":
+                assert second.wait(10), "the second order waits for the first"
+            else:
+                second.set()
+            return super().order(workload, quarantine)
+
+    workloads = (WORKLOAD, replace(WORKLOAD, id="w2"))
+    _containment(store, Hanging(), [], workloads=workloads).step()
+    assert {item.state for item in store.items.values()} == {QuarantineState.VERIFIED}
