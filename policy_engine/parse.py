@@ -33,6 +33,7 @@ RESPONSE_KEYS = (
     "action",
     "expires",
     "max_per_hour",
+    "max_per_label",
     "protected",
     "dry_run",
 )
@@ -165,10 +166,24 @@ def _read_responses(reader: Reader, top: Mapping) -> Iterator[ResponseRule]:
             action=reader.choice(fields, "action", path, ResponseAction, ResponseAction.QUARANTINE),
             expires=reader.duration(fields, "expires", path, timedelta(hours=1)),
             max_per_hour=numbers["max_per_hour"],
+            max_per_label=_read_label_caps(reader, fields, path),
             protected=reader.selector(fields, "protected", path),
             dry_run=reader.truth(fields, "dry_run", path, False),
             line=node.line,
         )
+
+
+def _read_label_caps(reader: Reader, fields: Mapping, path: str) -> tuple[tuple[str, int], ...]:
+    entry = fields.entries.get("max_per_label")
+    if entry is None:
+        return ()
+    where = f"{path}.max_per_label"
+    if not isinstance(entry.value, Mapping) or not entry.value.entries:
+        reader.problems.add(entry.line, where, "expected labels with the most workloads of one value, as {role: 1}")
+        return ()
+    return tuple(
+        (label, reader.integer(item.value, f"{where}.{label}", 1, 1_000)) for label, item in entry.value.entries.items()
+    )
 
 
 def _check_unique(problems: Problems, kind: str, names: list[tuple[str, int]]) -> None:

@@ -7,7 +7,7 @@ reported, also when it is withheld, so that a storm of violations cannot take do
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -49,6 +49,20 @@ COLUMNS = (
     "dst_name",
     "dst_labels",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acted:
+    """One workload that was acted upon, or would have been. `labels` None: not known any more; it counts for all.
+
+    `isolated` False: a notice or a dry run, which counts for its own rule only.
+    """
+
+    rule: str
+    workload: str
+    at: datetime
+    labels: Mapping[str, str] | None
+    isolated: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,33 +120,40 @@ class Responder:
         self._rules = policies.responses
         self._protected = protected
         self._attempts: OrderedDict[tuple[str, str], _Attempts] = OrderedDict()
-        self._acted: dict[str, deque[datetime]] = {}
+        self._acted: deque[Acted] = deque()
+        self._isolated: list[Acted] = []
         self._ordered: dict[str, datetime] = {}
         self._reported: OrderedDict[tuple[str, str, str], datetime] = OrderedDict()
 
     def replaced(self, policies: PolicySet) -> Responder:
         """A responder for another policy that remembers what was counted and done: caps outlive an edit."""
         other = Responder(policies, protected=self._protected)
-        names = {rule.name for rule in policies.responses}
         unchanged = {rule.name for rule in policies.responses if rule in self._rules}
         other._attempts = OrderedDict((key, item) for key, item in self._attempts.items() if key[0] in unchanged)
-        other._acted = {name: times for name, times in self._acted.items() if name in names}
+        other._acted = deque(self._acted)
         other._ordered = dict(self._ordered)
         other._reported = OrderedDict((key, at) for key, at in self._reported.items() if key[0] in unchanged)
         return other
 
     def observe(
-        self, flows: pa.Table, *, now: datetime, quarantined: AbstractSet[str] = frozenset()
+        self,
+        flows: pa.Table,
+        *,
+        now: datetime,
+        quarantined: AbstractSet[str] = frozenset(),
+        isolated: Sequence[Acted] = (),
     ) -> tuple[ResponseDecision, ...]:
         """Count the denied rows of a judged batch and decide, in order of time, then of flow id.
 
-        Only what the kernel denied counts; a flow counts once, however often it is seen.
+        Only what the kernel denied counts; a flow counts once, however often it is seen. `isolated` is what automation
+        did in the last hour, here before a restart or elsewhere: caps hold for all of it together.
         """
-        if not self._rules or not flows.num_rows:
+        denied = self.evidence(flows)
+        if not denied.num_rows:
             return ()
-        denied = flows.select(COLUMNS).filter(pc.equal(flows.column("enforced"), Outcome.DENIED.value))
         decisions: list[ResponseDecision] = []
         self._forget(now)
+        self._isolated = [item for item in isolated if item.at > now - HOUR]
         for row in sorted(denied.to_pylist(), key=lambda item: (item["started"], item["flow_id"])):
             if row["src_workload"] is None or _by_quarantine(row["rule"]) or row["src_workload"] in quarantined:
                 continue
@@ -141,6 +162,13 @@ class Responder:
                 if decision is not None:
                     decisions.append(decision)
         return tuple(decisions)
+
+    def evidence(self, flows: pa.Table) -> pa.Table:
+        """The denied rows, as far as they matter: none without response rules."""
+        denied = flows.select(COLUMNS)
+        if not self._rules:
+            return denied.slice(0, 0)
+        return denied.filter(pc.equal(flows.column("enforced"), Outcome.DENIED.value))
 
     def _count(self, rule: ResponseRule, row: Mapping[str, Any], now: datetime) -> ResponseDecision | None:
         if not _concerns(rule, row):
@@ -177,10 +205,12 @@ class Responder:
             while len(self._reported) > MAX_SOURCES:
                 self._reported.popitem(last=False)
         else:
-            self._acted.setdefault(rule.name, deque()).append(now)
+            isolated = rule.action is ResponseAction.QUARANTINE and not rule.dry_run
+            labels = labels_of(row["src_labels"])
+            self._acted.append(Acted(rule=rule.name, workload=workload, at=now, labels=labels, isolated=isolated))
             if rule.dry_run:
                 withheld = "dry run"
-            elif rule.action is ResponseAction.QUARANTINE:
+            elif isolated:
                 self._ordered[workload] = now
         return ResponseDecision(
             rule=rule.name,
@@ -205,14 +235,26 @@ class Responder:
             return f"automation does not isolate a {row['src_kind'] or 'workload of unknown kind'}"
         if acting and any(item is not None and selects(item, labels) for item in (rule.protected, self._protected)):
             return "the workload is protected"
-        if len(self._acted.get(rule.name, ())) >= rule.max_per_hour:
+        return self._capped(rule, labels)
+
+    def _capped(self, rule: ResponseRule, labels: Mapping[str, str]) -> str:
+        """Isolations of every rule count together: many rules must not multiply what one storm can take down."""
+        known = {(item.rule, item.workload) for item in self._isolated}
+        mine = [item for item in self._acted if not item.isolated or (item.rule, item.workload) not in known]
+        acting = rule.action is ResponseAction.QUARANTINE
+        counted = [item for item in (*self._isolated, *mine) if item.rule == rule.name or (acting and item.isolated)]
+        if len(counted) >= rule.max_per_hour:
             return f"the cap of {rule.max_per_hour} per hour is reached"
+        for label, most in rule.max_per_label:
+            value = labels.get(label)
+            alike = [item for item in counted if item.labels is None or item.labels.get(label) == value]
+            if value is not None and len(alike) >= most:
+                return f"the cap of {most} per hour for {label} {value} is reached"
         return ""
 
     def _forget(self, now: datetime) -> None:
-        for times in self._acted.values():
-            while times and times[0] <= now - HOUR:
-                times.popleft()
+        while self._acted and self._acted[0].at <= now - HOUR:
+            self._acted.popleft()
         self._ordered = {workload: at for workload, at in self._ordered.items() if at > now - SETTLING}
         for key in [key for key, at in self._reported.items() if at <= now - REPEAT]:
             del self._reported[key]

@@ -121,7 +121,8 @@ class ResponseRule:
     """Denied connections to a forbidden label, `count` times in `within`: then act, within the cap.
 
     `source` limits who may be acted upon, `destination` names what must not be reached. A workload that `protected`
-    selects is never acted upon. `dry_run` records what would have been done and does nothing.
+    selects is never acted upon. `dry_run` records what would have been done and does nothing. `max_per_label` caps how
+    many workloads with the same value of a label (`role`, say) are acted upon in an hour: not all of one role.
     """
 
     name: str
@@ -132,6 +133,7 @@ class ResponseRule:
     action: ResponseAction = ResponseAction.QUARANTINE
     expires: timedelta
     max_per_hour: int
+    max_per_label: tuple[tuple[str, int], ...] = ()
     protected: Selector | None = None
     dry_run: bool = False
     line: int = 0

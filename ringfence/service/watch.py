@@ -105,6 +105,7 @@ class Watch:
         responding = Responding(
             policy=policy,
             quarantines=state.quarantines,
+            findings=state.findings,
             find=self._find,
             account=accounting.account,
             wake=self.containment_loop.wake,

@@ -254,7 +254,8 @@ def _scanner_is_isolated(service: RunningService, bad: Container, db: Container)
     assert (quarantine["workload"], quarantine["author"]) == (bad.id, "automation:contain")
     assert traffic.probe_tcp(bad.netns_path, db.address(4), 5432, timeout=0.5) is traffic.Probe.TIMEOUT
     findings = service.api("GET", "/findings")["findings"]
-    assert [item["kind"] for item in findings] == ["policy violation"]
+    assert sorted(item["kind"] for item in findings) == ["detection", "policy violation"]
+    assert quarantine["finding"] in {item["id"] for item in findings if item["kind"] == "detection"}
     return quarantine
 
 

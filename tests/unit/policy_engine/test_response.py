@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy_engine.response import MAX_SOURCES, Responder, ResponseDecision
+from policy_engine.response import MAX_SOURCES, Acted, Responder, ResponseDecision
 from ringfence.model.policy import PolicySet, ResponseAction, ResponseRule, Selector
 from ringfence.model.workload import Workload, WorkloadKind
 from tests.support.policies import START, end_columns, flow_row, flow_table, workload
@@ -122,6 +122,57 @@ def test_a_storm_is_capped_and_the_rest_is_reported() -> None:
     decisions = responder().observe(storm, now=NOW)
     assert sum(item.act for item in decisions) == 2
     assert sum(item.withheld == "the cap of 2 per hour is reached" for item in decisions) == 498
+
+
+def test_many_rules_do_not_multiply_the_cap() -> None:
+    sources = [workload(f"w{number}", {"role": "batch"}, [f"10.0.1.{number}"]) for number in range(6)]
+    rules = [rule(name=f"r{number}", source=Selector(text=f"name == 'w{number}'")) for number in range(6)]
+    tables = [attempts(3, item, src_labels=[f"name={item.name}"]) for item in sources]
+    decisions = responder(*rules).observe(pa.concat_tables(tables), now=NOW)
+    assert [item.act for item in decisions] == [True, True, False, False, False, False]
+
+
+def test_dry_runs_and_notices_use_up_no_cap_but_their_own() -> None:
+    loud = [rule(name="trial", dry_run=True, count=1), rule(name="tell", action=ResponseAction.NOTIFY, count=1)]
+    decisions = responder(*loud, rule(max_per_hour=1)).observe(attempts(3), now=NOW)
+    assert [item.rule for item in decisions if item.act] == ["tell", "tell", "contain"]
+    assert [item.withheld for item in decisions if item.rule == "trial"][-1] == "the cap of 2 per hour is reached"
+
+
+def test_not_all_of_one_label_are_isolated() -> None:
+    batch = [workload(f"b{number}", {"role": "batch"}, [f"10.0.1.{number}"]) for number in range(3)]
+    web = workload("web", {"role": "web"}, ["10.0.2.1"])
+    machine = responder(rule(max_per_hour=10, max_per_label=(("role", 1), ("team", 1))))
+    decisions = machine.observe(pa.concat_tables([attempts(3, item) for item in (*batch, web)]), now=NOW)
+    assert {item.workload: item.withheld for item in decisions} == {
+        "id-b0": "",
+        "id-b1": "the cap of 1 per hour for role batch is reached",
+        "id-b2": "the cap of 1 per hour for role batch is reached",
+        "id-web": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("labels", "minutes", "act"),
+    [
+        pytest.param({"role": "batch"}, 5, False, id="of the same label"),
+        pytest.param({"role": "web"}, 5, True, id="of another label"),
+        pytest.param(None, 5, False, id="whose labels nobody knows any more"),
+        pytest.param({"role": "batch"}, 60, True, id="an hour ago"),
+    ],
+)
+def test_what_was_isolated_elsewhere_counts(labels: dict[str, str] | None, minutes: int, act: bool) -> None:
+    before = Acted(rule="another", workload="w", at=NOW - timedelta(minutes=minutes), labels=labels)
+    machine = responder(rule(max_per_label=(("role", 1),)))
+    assert [item.act for item in machine.observe(attempts(3), now=NOW, isolated=[before])] == [act]
+
+
+def test_what_is_known_from_elsewhere_is_not_counted_twice() -> None:
+    machine = responder()
+    machine.observe(attempts(3), now=NOW)
+    before = Acted(rule="contain", workload="id-batch", at=NOW, labels={"role": "batch"})
+    other = workload("other", {"role": "batch"}, ["10.0.0.8"])
+    assert [item.act for item in machine.observe(attempts(3, other), now=NOW, isolated=[before])] == [True]
 
 
 def test_the_cap_frees_itself_after_an_hour() -> None:

@@ -3,9 +3,14 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from ringfence.errors import StoreUnavailable
+from ringfence.model.finding import FindingKind
 from ringfence.model.policy import Selector
-from ringfence.model.quarantine import QuarantineState
+from ringfence.model.quarantine import Quarantine, QuarantineState
 from ringfence.service.policy import PolicyInForce
 from ringfence.service.responding import Responding
 from tests.support.estate import API, NOW, Estate, flow_row, flow_table
@@ -19,11 +24,19 @@ responses:
 DENIED = flow_table(*(flow_row(number, enforced="denied", dst_port=number) for number in range(1, 5)))
 
 
-def _responding(estate: Estate, calls: list[str], protected: Selector | None = None) -> Responding:
+def _responding(
+    estate: Estate,
+    calls: list[str],
+    protected: Selector | None = None,
+    *,
+    quarantines: Any = None,
+    findings: Any = None,
+) -> Responding:
     estate.state.policies.apply(text=POLICY, author="ada", reason="", at=NOW)
     return Responding(
         policy=PolicyInForce(estate.state.policies),
-        quarantines=estate.state.quarantines,
+        quarantines=quarantines or estate.state.quarantines,
+        findings=findings or estate.state.findings,
         find=lambda workload: API if workload == API.id else None,
         account=estate.audit.append,
         wake=lambda: calls.append("woken"),
@@ -59,10 +72,11 @@ def test_the_cap_outlives_a_restart(tmp_path: Path) -> None:
     with Estate(tmp_path) as estate:
         _responding(estate, []).observe(DENIED)
         (order,) = estate.state.quarantines.active()
-        estate.state.quarantines.save(replace(order, state=QuarantineState.RELEASED, released=NOW, released_by="ada"))
+        estate.state.quarantines.settle(replace(order, state=QuarantineState.RELEASED))
         again = Responding(
             policy=PolicyInForce(estate.state.policies),
             quarantines=estate.state.quarantines,
+            findings=estate.state.findings,
             find=lambda workload: API,
             account=estate.audit.append,
             wake=lambda: None,
@@ -71,3 +85,79 @@ def test_the_cap_outlives_a_restart(tmp_path: Path) -> None:
         again.observe(DENIED)
         assert estate.state.quarantines.active() == ()
         assert estate.actions()[-1] == "automation:contain: response withheld api"
+
+
+class Failing:
+    """A part of the state store whose next writes fail."""
+
+    def __init__(self, part: Any, name: str, times: int) -> None:
+        self._part, self._name, self._times = part, name, times
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._name and self._times > 0:
+            self._times -= 1
+            raise StoreUnavailable("away")
+        return getattr(self._part, name)
+
+
+def test_an_order_that_could_not_be_written_is_written_when_the_batch_comes_again(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        responding = _responding(estate, [], quarantines=Failing(estate.state.quarantines, "add", 2))
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                responding.observe(DENIED)
+        assert estate.actions() == [], "what was not done is not accounted for"
+        responding.observe(DENIED)
+        responding.observe(DENIED)
+        assert [item.workload for item in estate.state.quarantines.active()] == [API.id]
+        assert estate.actions() == ["automation:contain: response triggered api"]
+
+
+def test_a_finding_that_could_not_be_written_is_written_later_and_the_order_only_once(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        calls: list[str] = []
+        responding = _responding(estate, calls, findings=Failing(estate.state.findings, "record", 1))
+        with pytest.raises(StoreUnavailable):
+            responding.observe(DENIED)
+        assert calls == ["woken"], "the order does not wait for the account of it"
+        responding.observe(DENIED)
+        (order,), (finding,) = estate.state.quarantines.active(), estate.state.findings.list()
+        assert (order.finding, finding.kind, finding.count) == (finding.id, FindingKind.DETECTION, 1)
+        assert (finding.sentence, finding.response) == (order.reason, "quarantine")
+        assert len(finding.flows) == 3
+
+
+def test_a_notice_is_a_finding(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        responding = _responding(estate, [])
+        text = POLICY.replace("count: 3", "action: notify, count: 3")
+        estate.state.policies.apply(text=text, author="ada", reason="", at=NOW)
+        responding._policy.refresh()
+        responding.observe(DENIED)
+        (finding,) = estate.state.findings.list()
+        assert (finding.response, finding.workload) == ("notify", API.id)
+        assert estate.state.quarantines.active() == ()
+
+
+def test_a_workload_that_a_person_isolated_meanwhile_is_not_isolated_twice(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        stale = Failing(estate.state.quarantines, "add", 1)
+        responding = _responding(estate, [], quarantines=stale)
+        with pytest.raises(StoreUnavailable):
+            responding.observe(DENIED)
+        estate.state.quarantines.add(
+            Quarantine(
+                id="ada's",
+                workload=API.id,
+                workload_name="api",
+                host="h1",
+                state=QuarantineState.APPLYING,
+                reason="scan",
+                author="ada",
+                created=NOW,
+                expires=NOW + timedelta(hours=1),
+            )
+        )
+        responding.observe(DENIED)
+        assert [item.id for item in estate.state.quarantines.active()] == ["ada's"]
+        assert estate.actions() == ["automation:contain: response withheld api"]
