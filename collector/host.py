@@ -32,6 +32,7 @@ from ringfence.errors import RingfenceError
 from ringfence.log import logger
 from ringfence.metrics import FLOWS_EMITTED, LOOP_FAILURES, RECEIVE_BUFFER
 from ringfence.model.flow import FLOW_SCHEMA, FlowBatch
+from ringfence.model.policy import Network
 from ringfence.model.verdict import RuleRef
 from ringfence.model.workload import Address, NetworkKind, Workload, WorkloadKind
 
@@ -157,6 +158,10 @@ class Collector:
         if FILE not in told or self._file.problem:
             waiting.add(self._host)
         return frozenset(names | {self._host}) - waiting
+
+    def held(self) -> tuple[tuple[Network, Workload], ...]:
+        """Networks that belong to workloads beside their attachments: named external ones, link-local addresses."""
+        return self.inventory.held()
 
     def status(self) -> dict[str, Any]:
         """Plain figures for the health page; `limits` are sentences on what does not work here."""

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 from types import MappingProxyType
 
 from ringfence.clock import Clock, utc_now
@@ -108,6 +109,17 @@ class Inventory:
     def workloads(self) -> tuple[Workload, ...]:
         """Those that run."""
         return tuple(item for item in self.snapshot().workloads if item.running)
+
+    def held(self) -> tuple[tuple[Network, Workload], ...]:
+        """Networks beside attachments: those of named external workloads, and what was read inside each namespace."""
+        snapshot = self.snapshot()
+        inside = [
+            (ip_network(address), owner)
+            for inode, addresses in snapshot.local.items()
+            if (owner := snapshot.owners.get(inode)) is not None and owner.running
+            for address in addresses
+        ]
+        return (*snapshot.external, *inside)
 
     def get(self, workload: str) -> Workload | None:
         """The running workload with this id, else the one of this id that ended last."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from enforcer.netns import Netns
 from ringfence.model.quarantine import Quarantine
-from ringfence.model.workload import Containment, NetworkKind, Workload, WorkloadKind
+from ringfence.model.workload import Containment, Workload, WorkloadKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +47,11 @@ def occupied(workloads: Sequence[Workload]) -> dict[int, Occupied]:
 
 
 def _owner_first(members: Sequence[Workload]) -> tuple[Workload, ...]:
-    return tuple(sorted(members, key=lambda item: (_joined(item), item.started, item.id)))
+    return tuple(sorted(members, key=lambda item: (item.joined, item.started, item.id)))
 
 
 def _path(members: Sequence[Workload]) -> str:
     return _owner_first(members)[0].netns_path or ""
-
-
-def _joined(workload: Workload) -> bool:
-    current = [item for item in workload.attachments if item.until is None]
-    return bool(current) and all(item.kind is NetworkKind.SHARED for item in current)
 
 
 def quarantine_of(members: Sequence[Workload], quarantines: Mapping[str, Quarantine]) -> Quarantine | None:

@@ -10,11 +10,20 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from policy_engine.addresses import Addresses, address_set, addresses, disjoint, host_network
+from policy_engine.addresses import (
+    Addresses,
+    address_set,
+    addresses,
+    common,
+    difference,
+    disjoint,
+    host_network,
+    own_parts,
+)
 from policy_engine.flatten import FlatTier, Line, Match, flatten
-from policy_engine.matching import networks_match, selects
+from policy_engine.matching import selects
 from policy_engine.modes import mode_of
-from ringfence.model.policy import Action, Network, Peer, Policy, PolicySet, PortInterval, Rule, Service, Tier
+from ringfence.model.policy import Action, Network, Peer, Policy, PolicySet, Rule, Service, Tier
 from ringfence.model.ruleset import (
     DEFAULT_ALLOW_RULE,
     UNENFORCED_RULE,
@@ -23,24 +32,26 @@ from ringfence.model.ruleset import (
     reserved_ref,
 )
 from ringfence.model.verdict import Direction, Mode, RuleRef
-from ringfence.model.workload import NetworkKind, Workload, WorkloadKind
+from ringfence.model.workload import Workload, WorkloadKind
 
 Number = Callable[[RuleRef, str], int]
+Held = tuple[Network, Workload]
+"""A network that belongs to a workload, beside the addresses of its attachments."""
 
-PORT_SLOTS = 15
-"""What iptables' multiport match takes; a range counts twice."""
 
-
-def compile_rulesets(policies: PolicySet, workloads: Sequence[Workload], number: Number) -> dict[str, Ruleset]:
+def compile_rulesets(
+    policies: PolicySet, workloads: Sequence[Workload], number: Number, held: Sequence[Held] = ()
+) -> dict[str, Ruleset]:
     """Rulesets by workload id, for each running workload that has a network namespace of its own.
 
-    `number` is given a rule's reference and the digest of its content and returns its number.
+    `number` is given a rule's reference and the digest of its content and returns its number. `held`: the networks of
+    named external workloads, and what running workloads hold besides, such as link-local addresses.
 
     Raises:
         RulesetTooLarge: the pass rules of one workload multiply beyond 50,000 lines.
     """
     known = namespace_owners(workloads)
-    compiler = _Compiler(policies, known, number)
+    compiler = _Compiler(policies, _places(known, held), number)
     return {item.id: compiler.ruleset(item) for item in known if has_namespace(item)}
 
 
@@ -53,21 +64,31 @@ def has_namespace(workload: Workload) -> bool:
 def namespace_owners(workloads: Sequence[Workload]) -> tuple[Workload, ...]:
     """Running workloads without those that only joined the namespace of another one of them; in order of id."""
     running = sorted((item for item in workloads if item.running), key=lambda item: item.id)
-    owned = {(item.host, item.netns) for item in running if not _joined(item)}
-    return tuple(item for item in running if not _joined(item) or (item.host, item.netns) not in owned)
+    owned = {(item.host, item.netns) for item in running if not item.joined and item.netns is not None}
+    return tuple(item for item in running if not item.joined or (item.host, item.netns) not in owned)
 
 
-def _joined(workload: Workload) -> bool:
-    current = [item for item in workload.attachments if item.until is None]
-    return bool(current) and workload.netns is not None and all(item.kind is NetworkKind.SHARED for item in current)
+def _places(known: Sequence[Workload], held: Sequence[Held]) -> list[tuple[Workload, tuple[Network, ...]]]:
+    """What belongs to each workload: of an external network only what nobody else holds, as flows are attributed."""
+    networks = {item.id: {host_network(address) for address in item.addresses} for item in known}
+    workloads = {item.id: item for item in known}
+    for network, item in held:
+        if item.kind is WorkloadKind.EXTERNAL:
+            workloads.setdefault(item.id, item)
+        if item.id in workloads:
+            networks.setdefault(item.id, set()).add(network)
+    own = own_parts(network for mine in networks.values() for network in mine)
+    return [(item, tuple(part for network in networks[id_] for part in own[network])) for id_, item in workloads.items()]
 
 
 class _Compiler:
     """Compiles once per label set: workloads with equal labels have equal rules."""
 
-    def __init__(self, policies: PolicySet, workloads: Sequence[Workload], number: Number) -> None:
+    def __init__(
+        self, policies: PolicySet, places: Sequence[tuple[Workload, tuple[Network, ...]]], number: Number
+    ) -> None:
         self._policies = policies
-        self._workloads = workloads
+        self._places = places
         self._number = number
         self._numbers: dict[RuleRef, int] = {}
         self._members: dict[str, tuple[Network, ...]] = {}
@@ -105,7 +126,7 @@ class _Compiler:
         lines = flatten(tiers, Line(Match(), end_ref, Action.ALLOW))
         for line in lines:
             sets.update({item.name: item for item in (line.match.include, line.match.exclude) if item is not None})
-        return tuple(rule for line in lines for rule in self._ruleset_rules(line))
+        return tuple(self._ruleset_rule(line) for line in lines)
 
     def _tier(self, tier: Tier, labels: Mapping[str, str], direction: Direction) -> FlatTier | None:
         chosen = [
@@ -154,58 +175,38 @@ class _Compiler:
         if peer.selector is None:
             return peer.networks
         members = self._selected(peer.selector.text, peer)
-        if not peer.networks and not peer.not_networks:
-            return members
-        return tuple(
-            network for network in members if networks_match(peer.networks, peer.not_networks, network.network_address)
-        )
+        if peer.networks:
+            members = common(members, peer.networks)
+        return difference(members, peer.not_networks) if peer.not_networks else members
 
     def _selected(self, text: str, peer: Peer) -> tuple[Network, ...]:
-        """The addresses that the selected workloads hold now."""
+        """What the selected workloads hold now."""
         if text not in self._members:
             selector = peer.selector
             self._members[text] = disjoint(
-                host_network(address)
-                for workload in self._workloads
+                network
+                for workload, networks in self._places
                 if selector is not None and selects(selector, workload.labels)
-                for address in workload.addresses
+                for network in networks
             )
         return self._members[text]
 
-    def _ruleset_rules(self, line: Line) -> Iterator[RulesetRule]:
-        for service in _chunks(line.match.service):
-            yield RulesetRule(
-                number=self._numbers[line.ref],
-                ref=line.ref,
-                allow=line.action in (Action.ALLOW, Action.LOG),
-                reject=line.action is Action.REJECT,
-                log_only=line.action is Action.LOG,
-                peers=line.match.include.name if line.match.include else None,
-                not_peers=line.match.exclude.name if line.match.exclude else None,
-                service=service,
-            )
+    def _ruleset_rule(self, line: Line) -> RulesetRule:
+        return RulesetRule(
+            number=self._numbers[line.ref],
+            ref=line.ref,
+            allow=line.action in (Action.ALLOW, Action.LOG),
+            reject=line.action is Action.REJECT,
+            log_only=line.action is Action.LOG,
+            peers=line.match.include.name if line.match.include else None,
+            not_peers=line.match.exclude.name if line.match.exclude else None,
+            service=line.match.service,
+        )
 
 
 def _unenforced(direction: Direction) -> tuple[RulesetRule, ...]:
     ref = reserved_ref(UNENFORCED_RULE, direction)
     return () if ref is None else (RulesetRule(number=UNENFORCED_RULE, ref=ref, allow=True),)
-
-
-def _chunks(service: Service) -> Iterator[Service]:
-    """The same service with at most `PORT_SLOTS` ports at a time."""
-    if not service.ports:
-        yield service
-        return
-    chunk: list[PortInterval] = []
-    slots = 0
-    for interval in service.ports:
-        width = 1 if interval.first == interval.last else 2
-        if slots + width > PORT_SLOTS:
-            yield dataclasses.replace(service, ports=tuple(chunk))
-            chunk, slots = [], 0
-        chunk.append(interval)
-        slots += width
-    yield dataclasses.replace(service, ports=tuple(chunk))
 
 
 def _digest(content: object) -> str:

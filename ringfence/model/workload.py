@@ -101,6 +101,12 @@ class Workload:
         return self.ended is None
 
     @property
+    def joined(self) -> bool:
+        """Whether it only joined the network namespace of another workload (`--network container:x`)."""
+        current = [item for item in self.attachments if item.until is None]
+        return bool(current) and all(item.kind is NetworkKind.SHARED for item in current)
+
+    @property
     def addresses(self) -> tuple[Address, ...]:
         """The addresses it holds now, over all networks."""
         return tuple(address for item in self.attachments if item.until is None for address in item.addresses)

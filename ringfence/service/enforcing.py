@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from policy_engine.compile import compile_rulesets
+from policy_engine.compile import Held, compile_rulesets
 from ringfence import metrics
 from ringfence.clock import Clock
 from ringfence.errors import StoreUnavailable
@@ -39,13 +39,16 @@ class Enforcing:
         state: State,
         sink: RulesetSink,
         workloads: Callable[[], Sequence[Workload]],
+        held: Callable[[], Sequence[Held]] = tuple,
         account: Callable[[AuditEvent], None],
         clock: Clock,
     ) -> None:
+        """`held`: what belongs to workloads beside the addresses of their attachments."""
         self._policy = policy
         self._state = state
         self._sink = sink
         self._workloads = workloads
+        self._held = held
         self._account = account
         self._clock = clock
         self._inventory_changed = threading.Event()
@@ -77,7 +80,7 @@ class Enforcing:
         self._inventory_changed.clear()
         self._compiled = None
         workloads = self._workloads()
-        rulesets = compile_rulesets(current.policies, workloads, self._number)
+        rulesets = compile_rulesets(current.policies, workloads, self._number, self._held())
         self._wanted = {workload: ruleset.digest for workload, ruleset in rulesets.items()}
         self._sink.desire(workloads, rulesets)
         self._compiled = current.revision

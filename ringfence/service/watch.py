@@ -82,6 +82,7 @@ class Watch:
             state=state,
             sink=self.enforcer,
             workloads=self.collector.workloads,
+            held=self.collector.held,
             account=accounting.account,
             clock=utc_now,
         )

@@ -19,11 +19,21 @@ from ringfence.model.verdict import Direction, Outcome, RuleRef
 from ringfence.model.workload import Address, Workload
 from tests.support.fake_ruleset import execute
 from tests.support.judge import Packet, slow_connection, slow_direction
-from tests.support.policies import INVENTORY, end_columns, flow_row, flow_table, policy_sets, random_packets
+from tests.support.policies import (
+    HELD,
+    INVENTORY,
+    end_columns,
+    external,
+    flow_row,
+    flow_table,
+    held_by,
+    policy_sets,
+    random_packets,
+)
 
 PACKETS_PER_POLICY = 50
 POLICIES = 200
-OWNERS: dict[Address, Workload] = {address: item for item in INVENTORY for address in item.addresses}
+OWNERS: dict[Address, Workload] = {address: item for item in INVENTORY for address in held_by(item)}
 
 
 def number_of(ref: RuleRef, _: str) -> int:
@@ -33,8 +43,13 @@ def number_of(ref: RuleRef, _: str) -> int:
 
 def ends(packet: Packet) -> tuple[Endpoint, Endpoint, Request]:
     return (
-        Endpoint(name="s", labels=packet.source_labels, address=packet.source),
-        Endpoint(name="d", labels=packet.destination_labels, address=packet.destination),
+        Endpoint(name="s", labels=packet.source_labels, address=packet.source, governed=packet.source_governed),
+        Endpoint(
+            name="d",
+            labels=packet.destination_labels,
+            address=packet.destination,
+            governed=packet.destination_governed,
+        ),
         Request(protocol=packet.protocol, port=packet.port, icmp_type=packet.icmp_type, icmp_code=packet.icmp_code),
     )
 
@@ -86,13 +101,14 @@ def check_batch(policies: PolicySet, packets: Sequence[Packet]) -> None:
             "icmp_code": packet.icmp_code,
         }
         for side, address in (("src", packet.source), ("dst", packet.destination)):
-            if address in OWNERS:
-                columns |= end_columns(side, OWNERS[address], address.version)
+            known = OWNERS.get(address) or external(address)
+            if known is not None:
+                columns |= end_columns(side, known, address.version) | {f"{side}_ip": str(address)}
         rows.append(flow_row(number, **columns))
     judged = Judge(policies, 7).judge(flow_table(rows)).flows.to_pylist()
     for packet, row in zip(packets, judged, strict=True):
-        known = packet.source_labels is not None or packet.destination_labels is not None
-        expected = ("allowed" if slow_connection(policies, packet) else "denied") if known else None
+        judged_at_all = packet.source_labels is not None or packet.destination_labels is not None
+        expected = ("allowed" if slow_connection(policies, packet) else "denied") if judged_at_all else None
         assert row["staged"] == expected
         assert row["revision"] == 7
 
@@ -102,7 +118,7 @@ def check_batch(policies: PolicySet, packets: Sequence[Packet]) -> None:
 def test_ten_thousand_packets_get_one_verdict_from_every_evaluator(policies: PolicySet, seed: int) -> None:
     packets = random_packets(random.Random(seed), PACKETS_PER_POLICY)
     verdicts = Verdicts(policies)
-    rulesets = compile_rulesets(policies, INVENTORY, number_of)
+    rulesets = compile_rulesets(policies, INVENTORY, number_of, HELD)
     for packet in packets:
         check_evaluators(policies, verdicts, packet)
         check_rulesets(policies, rulesets, packet)
@@ -112,7 +128,7 @@ def test_ten_thousand_packets_get_one_verdict_from_every_evaluator(policies: Pol
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(policies=policy_sets())
 def test_every_list_ends_in_a_rule_for_everything_and_names_only_sets_that_exist(policies: PolicySet) -> None:
-    for ruleset in compile_rulesets(policies, INVENTORY, number_of).values():
+    for ruleset in compile_rulesets(policies, INVENTORY, number_of, HELD).values():
         names = {item.name for item in ruleset.sets}
         assert all(len(name) <= 27 for name in names)
         for direction in Direction:

@@ -16,7 +16,7 @@ from ringfence.model.workload import Address
 
 @dataclass(frozen=True)
 class Packet:
-    """One new connection: labels None for an end that is no workload."""
+    """One new connection: labels None for an end that is no workload, not governed one that no policy selects."""
 
     source_labels: Mapping[str, str] | None
     source: Address
@@ -26,15 +26,19 @@ class Packet:
     port: int | None = None
     icmp_type: int | None = None
     icmp_code: int | None = None
+    source_governed: bool = True
+    destination_governed: bool = True
 
 
 def slow_direction(policies: PolicySet, direction: Direction, packet: Packet) -> tuple[bool, str]:
     """(allowed, rule) of one direction, by writing out every tier that has an opinion."""
     if direction is Direction.INGRESS:
         own, other_labels, other = packet.destination_labels, packet.source_labels, packet.source
+        governed = packet.destination_governed
     else:
         own, other_labels, other = packet.source_labels, packet.destination_labels, packet.destination
-    if own is None:
+        governed = packet.source_governed
+    if own is None or not governed:
         return True, f"{direction.value}/default"
     for tier in policies.tiers:
         candidates: list[tuple[str, Rule]] = []

@@ -16,6 +16,7 @@ from ringfence.model.flow import FLOW_SCHEMA, PROTOCOL_NAMES
 from ringfence.model.policy import (
     Action,
     Group,
+    Network,
     Peer,
     Policy,
     PolicySet,
@@ -99,6 +100,22 @@ INVENTORY = tuple(
     )
 )
 
+EXTERNAL: tuple[tuple[Network, Workload], ...] = tuple(
+    (ip_network(network), workload(name, labels, kind=WorkloadKind.EXTERNAL, netns=None))
+    for network, name, labels in (
+        ("10.0.0.0/8", "corp", {"role": "a", "env": "prod"}),
+        ("10.0.0.128/25", "lab", {"role": "c"}),
+        ("198.51.100.0/24", "partner", {"role": "b", "env": "prod"}),
+        ("198.51.100.8/30", "branch", {"role": "a"}),
+        ("2001:db8::/32", "carrier", {"env": "test"}),
+    )
+)
+"""Named networks outside, around each other and around containers."""
+LINK_LOCAL: tuple[tuple[Network, Workload], ...] = tuple(
+    (ip_network(f"fe80::{index + 1}"), item) for index, item in enumerate(INVENTORY)
+)
+HELD = EXTERNAL + LINK_LOCAL
+
 ports = st.tuples(st.integers(0, 12), st.integers(0, 6)).map(
     lambda pair: PortInterval(first=pair[0], last=pair[0] + pair[1])
 )
@@ -160,14 +177,15 @@ def random_packets(chance: random.Random, count: int) -> list[Packet]:
 
 def _random_packet(chance: random.Random) -> Packet:
     version = chance.choice([4, 4, 6])
-    ends: list[tuple[Mapping[str, str] | None, Address]] = []
+    ends: list[tuple[Mapping[str, str] | None, Address, bool]] = []
     for _ in range(2):
-        outside = [item for item in OUTSIDE if item.version == version]
         if chance.random() < 0.25:
-            ends.append((None, chance.choice(outside)))
+            address = chance.choice([item for item in OUTSIDE if item.version == version])
+            named = external(address)
+            ends.append((named.labels if named else None, address, False))
             continue
         member = chance.choice(INVENTORY)
-        ends.append((member.labels, next(item for item in member.addresses if item.version == version)))
+        ends.append((member.labels, chance.choice([item for item in held_by(member) if item.version == version]), True))
     protocol = chance.choice([6, 6, 17, 1 if version == 4 else 58, 47])
     return Packet(
         source_labels=ends[0][0],
@@ -178,7 +196,20 @@ def _random_packet(chance: random.Random) -> Packet:
         port=chance.randint(0, 20) if protocol in (6, 17) else None,
         icmp_type=chance.choice([0, 8, 3]) if protocol in (1, 58) else None,
         icmp_code=0 if protocol in (1, 58) else None,
+        source_governed=ends[0][2],
+        destination_governed=ends[1][2],
     )
+
+
+def external(address: Address) -> Workload | None:
+    """The named network outside that an address belongs to: the longest prefix."""
+    around = [(network.prefixlen, item) for network, item in EXTERNAL if address in network]
+    return max(around, key=lambda pair: pair[0])[1] if around else None
+
+
+def held_by(member: Workload) -> tuple[Address, ...]:
+    """The addresses of a member of `INVENTORY`, link-local ones included."""
+    return (*member.addresses, *(network.network_address for network, item in LINK_LOCAL if item is member))
 
 
 def flow_row(number: int = 0, **columns: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from collector.inventory import Inventory, Listing, owners
 from ringfence.model.workload import Attachment, NetworkKind
@@ -62,6 +62,18 @@ def test_a_host_holds_what_was_read_in_its_namespace() -> None:
     (host,) = inventory.workloads()
     assert host.addresses == (ip_address("192.0.2.7"),)
     assert not inventory.set_local(HOST, {ip_address("192.0.2.7"), ip_address("fe80::1")})
+
+
+def test_held_are_named_networks_and_what_running_owners_hold_in_their_namespace() -> None:
+    web, partner = workload("web", WEB, "10.1.0.2"), workload("partner", 1)
+    inventory = inventory_of(web)
+    pair = (ip_network("203.0.113.0/24"), partner)
+    inventory.replace("file", Listing(external=(pair,)))
+    inventory.set_local(WEB, [ip_address("fe80::2")])
+    inventory.set_local(999, [ip_address("fe80::9")])
+    assert inventory.held() == (pair, (ip_network("fe80::2/128"), web))
+    inventory.replace("test", Listing(), LATER)
+    assert inventory.held() == (pair,)
 
 
 def test_the_owner_of_a_shared_namespace_is_not_who_joined() -> None:

@@ -5,7 +5,17 @@ from ipaddress import IPv4Address, ip_network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_engine.addresses import address_set, addresses, disjoint, host_network, intersection, union
+from policy_engine.addresses import (
+    address_set,
+    addresses,
+    common,
+    difference,
+    disjoint,
+    host_network,
+    intersection,
+    own_parts,
+    union,
+)
 from ringfence.model.policy import Network
 
 small = st.tuples(st.integers(0, 15), st.integers(28, 32)).map(
@@ -27,6 +37,28 @@ def test_set_algebra_is_that_of_the_addresses(one: list[Network], other: list[Ne
     for item in (a, intersection(a, b), union(a, b)):
         assert item.members == disjoint(item.members)
         assert sum(network.num_addresses for network in item.members) == len(members(item.members))
+
+
+@given(lists, lists)
+def test_differences_and_common_parts_are_those_of_the_addresses(one: list[Network], other: list[Network]) -> None:
+    assert members(difference(one, other)) == members(one) - members(other)
+    assert members(common(one, other)) == members(one) & members(other)
+    assert difference(one, other) == disjoint(difference(one, other))
+
+
+@given(lists)
+def test_an_address_belongs_to_the_smallest_network_around_it(networks: list[Network]) -> None:
+    owners: dict[object, Network] = {}
+    for network in sorted(networks, key=lambda item: item.prefixlen):
+        owners.update(dict.fromkeys(network, network))
+    parts = own_parts(networks)
+    assert {address: network for network, own in parts.items() for address in members(own)} == owners
+    assert set(parts) == set(networks)
+
+
+def test_parts_of_a_large_network_are_few() -> None:
+    whole, hole = ip_network("2001:db8::/32"), ip_network("2001:db8::1/128")
+    assert len(own_parts([whole, hole])[whole]) == 96
 
 
 def test_a_name_follows_the_definition_and_not_the_members() -> None:
