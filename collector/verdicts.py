@@ -20,10 +20,12 @@ class Verdicts:
     """Names rules by their numbers. A number nobody knows gives no name: no record guesses a rule."""
 
     def __init__(self, *, mark_mask: int, rule_names: Callable[[int], RuleRef | None]) -> None:
-        """`mark_mask`: the bits of the connection mark that carry the rule number."""
+        """`mark_mask`: the bits of the connection mark that carry the rule number.
+
+        `rule_names` remembers what it can: the name behind a number changes with the policy.
+        """
         self._mask, self._shift = mark_mask, (mark_mask & -mark_mask).bit_length() - 1
         self._lookup = rule_names
-        self._names: dict[tuple[int, Direction], RuleRef] = {}
 
     def columns(self, flow: Column, legs: Column) -> dict[str, Any]:
         """The verdict columns of `FLOW` records (n,) whose legs stand in `legs`."""
@@ -52,12 +54,7 @@ class Verdicts:
 
     def name(self, number: int, direction: Direction) -> RuleRef | None:
         """The rule with this number; None for 0 and for one nobody knows."""
-        known = self._names.get((number, direction))
-        if known is None and number:
-            known = reserved_ref(number, direction) or self._lookup(number)
-            if known is not None:
-                self._names[number, direction] = known
-        return known
+        return (reserved_ref(number, direction) or self._lookup(number)) if number else None
 
     def _numbers(self, leg: Column, legs: Column) -> Column:
         number = (legs["mark"][leg].astype(np.int64) & self._mask) >> self._shift

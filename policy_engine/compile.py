@@ -7,7 +7,6 @@ workload it belongs to, and only that workload is a peer.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from policy_engine.addresses import (
@@ -34,7 +33,7 @@ from ringfence.model.ruleset import (
 from ringfence.model.verdict import Direction, Mode, RuleRef
 from ringfence.model.workload import Workload, WorkloadKind
 
-Number = Callable[[RuleRef, str], int]
+Number = Callable[[RuleRef], int]
 Held = tuple[Network, Workload]
 """A network that belongs to a workload, beside the addresses of its attachments."""
 
@@ -44,7 +43,7 @@ def compile_rulesets(
 ) -> dict[str, Ruleset]:
     """Rulesets by workload id, for each running workload that has a network namespace of its own.
 
-    `number` is given a rule's reference and the digest of its content and returns its number. `held`: the networks of
+    `number` is given a reference that `numbering.numbered` lists and returns its number. `held`: the networks of
     named external workloads, and what running workloads hold besides, such as link-local addresses.
 
     Raises:
@@ -138,7 +137,7 @@ class _Compiler:
             return None
         ref = RuleRef(tier=tier.name, policy="", direction=direction, index=-1)
         if tier.default is not Action.PASS and ref not in self._numbers:
-            self._numbers[ref] = self._number(ref, _digest(("default", tier.default)))
+            self._numbers[ref] = self._number(ref)
         lines = tuple(line for policy in chosen for line in self._policy_lines(policy, direction))
         return FlatTier(lines, Line(Match(), ref, tier.default))
 
@@ -148,7 +147,7 @@ class _Compiler:
             if ref not in self._lines:
                 self._lines[ref] = tuple(Line(match, ref, rule.action) for match in self._matches(rule))
                 if rule.action is not Action.PASS:
-                    self._numbers[ref] = self._number(ref, _digest(dataclasses.replace(rule, name="", line=0)))
+                    self._numbers[ref] = self._number(ref)
             yield from self._lines[ref]
 
     def _matches(self, rule: Rule) -> Iterator[Match]:
@@ -207,7 +206,3 @@ class _Compiler:
 def _unenforced(direction: Direction) -> tuple[RulesetRule, ...]:
     ref = reserved_ref(UNENFORCED_RULE, direction)
     return () if ref is None else (RulesetRule(number=UNENFORCED_RULE, ref=ref, allow=True),)
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(repr(content).encode()).hexdigest()

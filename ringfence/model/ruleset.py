@@ -23,6 +23,8 @@ QUARANTINE_RULE = 3
 """Rule number of everything a quarantine drops."""
 FIRST_POLICY_RULE = 16
 """Numbers below are reserved for the product's own rules, above for policy rules."""
+LAST_POLICY_RULE = 65_535
+"""What fits the sixteen bits of the connection mark that `enforce.mark_mask` has unless told otherwise."""
 
 
 def reserved_ref(number: int, direction: Direction) -> RuleRef | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from policy_engine.compile import Held, compile_rulesets
+from policy_engine.numbering import numbered
 from ringfence import metrics
 from ringfence.clock import Clock
 from ringfence.errors import StoreUnavailable
@@ -17,7 +18,7 @@ from ringfence.model.finding import Finding, FindingKind, Severity
 from ringfence.model.ruleset import Ruleset
 from ringfence.model.verdict import RuleRef
 from ringfence.model.workload import Workload
-from ringfence.service.policy import PolicyInForce
+from ringfence.service.policy import InForce, PolicyInForce
 from ringfence.store.state import State
 
 UNSETTLED = frozenset({EnforcementState.FAILED, EnforcementState.PARTIAL})
@@ -54,7 +55,8 @@ class Enforcing:
         self._inventory_changed = threading.Event()
         self._compiled: int | None = None
         self._wanted: dict[str, str] = {}
-        self._numbers: dict[tuple[RuleRef, str], int] = {}
+        self._numbers: tuple[int, Mapping[RuleRef, int]] | None = None
+        self._names: dict[int, RuleRef] = {}
         self._seen: dict[str, tuple[str, EnforcementState]] = {}
 
     @property
@@ -80,17 +82,30 @@ class Enforcing:
         self._inventory_changed.clear()
         self._compiled = None
         workloads = self._workloads()
-        rulesets = compile_rulesets(current.policies, workloads, self._number, self._held())
+        rulesets = compile_rulesets(
+            current.policies, workloads, self._numbers_of(current).__getitem__, self._held()
+        )
         self._wanted = {workload: ruleset.digest for workload, ruleset in rulesets.items()}
         self._sink.desire(workloads, rulesets)
         self._compiled = current.revision
 
-    def _number(self, ref: RuleRef, digest: str) -> int:
-        """The rule's number; those once asked for are known while the state store is away."""
-        key = (ref, digest)
-        if key not in self._numbers:
-            self._numbers[key] = self._state.rule_numbers.assign(ref, digest)
-        return self._numbers[key]
+    def _numbers_of(self, current: InForce) -> Mapping[RuleRef, int]:
+        """The numbers of a revision's rules; once asked for they are known while the state store is away."""
+        if self._numbers is None or self._numbers[0] != current.revision:
+            numbers = self._state.rule_numbers.assign(numbered(current.policies), at=self._clock())
+            self._numbers = (current.revision, numbers)
+            self._names = {number: ref for ref, number in numbers.items()}
+        return self._numbers[1]
+
+    def rule_name(self, number: int) -> RuleRef | None:
+        """The rule with this number, where it stands in the policy in force; None when nobody knows it."""
+        names = self._names
+        if number not in names:
+            found = self._state.rule_numbers.lookup(number)
+            if found is None:
+                return None
+            names[number] = found
+        return names[number]
 
     def inventory_changed(self) -> None:
         """Compile at the next step although the policy is the same."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from audit.log import AuditLog
 from policy_engine.compile import compile_rulesets
+from policy_engine.numbering import numbered
 from policy_engine.parse import parse_policy
 from ringfence.clock import Clock
 from ringfence.errors import Conflict, NotFound, NotPermitted, RingfenceError
@@ -55,7 +56,9 @@ class Orders:
         current = self._state.policies.current()
         try:
             # Compiled once for nothing, so that a policy which is too large for the kernel is refused here as well.
-            compile_rulesets(parse_policy(text), self._state.workloads.current(), lambda ref, digest: 0)
+            policies = parse_policy(text)
+            compile_rulesets(policies, self._state.workloads.current(), lambda ref: 0)
+            self._state.rule_numbers.check(numbered(policies), at=self._clock())
         except RingfenceError as error:
             problems = [str(problem) for problem in getattr(error, "problems", (error,))[:20]]
             self._record(EventAction.POLICY_REFUSED, "policy", actor, outcome="failure", problems=problems)

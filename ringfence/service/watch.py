@@ -18,6 +18,7 @@ from ringfence.errors import ConfigError
 from ringfence.model.enforcement import Drift, Enforcement
 from ringfence.model.policy import Selector
 from ringfence.model.quarantine import Quarantine
+from ringfence.model.verdict import RuleRef
 from ringfence.model.workload import Workload
 from ringfence.service.accounting import Accounting
 from ringfence.service.containment import Containment
@@ -72,7 +73,7 @@ class Watch:
             host=config.host,
             data_dir=config.general.data_dir,
             clock=utc_now,
-            rule_names=state.rule_numbers.lookup,
+            rule_names=self._rule_name,
             slots=self.enforcer.slots,
             on_workloads=self._workloads_changed,
             resume=open_flows,
@@ -159,6 +160,9 @@ class Watch:
         self._enforcing.inventory_changed()
         self.enforcing_loop.wake()
         self._state.workloads.save(workloads)
+
+    def _rule_name(self, number: int) -> RuleRef | None:
+        return self._enforcing.rule_name(number)
 
     def _find(self, workload_id: str) -> Workload | None:
         return next((item for item in self.collector.workloads() if item.id == workload_id), None)

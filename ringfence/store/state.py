@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -41,11 +41,22 @@ class PolicyHistory(Protocol):
 
 
 class RuleNumbers(Protocol):
-    """Stable small numbers for rules: the same rule with the same content always has the same number."""
+    """Stable small numbers for rules: a rule with the same content in the same policy keeps its number, where it stands.
 
-    def assign(self, ref: RuleRef, digest: str) -> int: ...
+    `rules` are all of one policy set, each with the digest of its content, which no other of its policy and direction has.
+    """
 
-    def lookup(self, number: int) -> RuleRef | None: ...
+    def check(self, rules: Sequence[tuple[RuleRef, str]], *, at: datetime) -> None:
+        """Raises `RingfenceError` when there are not numbers enough; changes nothing."""
+
+    def assign(self, rules: Sequence[tuple[RuleRef, str]], *, at: datetime) -> Mapping[RuleRef, int]:
+        """Number them. The numbers of others rest from now on and are given away when they rested long enough.
+
+        Raises `RingfenceError` when there are not numbers enough: nothing was changed.
+        """
+
+    def lookup(self, number: int) -> RuleRef | None:
+        """The rule as it was last assigned."""
 
 
 class QuarantineReader(Protocol):

@@ -117,7 +117,7 @@ def main() -> None:
         seconds.append(time.process_time() - started)
     fast = seconds[0] / FLOWS
     started = time.process_time()
-    rulesets = compile_rulesets(policies, members, lambda ref, digest: 16)
+    rulesets = compile_rulesets(policies, members, lambda ref: 16)
     compiled = time.process_time() - started
     changed = PolicySet(tiers=(Tier(name="application", policies=policies.tiers[0].policies[1:]),))
     started = time.process_time()

@@ -36,7 +36,7 @@ POLICIES = 200
 OWNERS: dict[Address, Workload] = {address: item for item in INVENTORY for address in held_by(item)}
 
 
-def number_of(ref: RuleRef, _: str) -> int:
+def number_of(ref: RuleRef) -> int:
     """A stable number per reference, whatever the order of asking."""
     return 16 + sum(ord(letter) * (index + 7) for index, letter in enumerate(str(ref)))
 
@@ -85,7 +85,7 @@ def check_rulesets(policies: PolicySet, rulesets: dict[str, Ruleset], packet: Pa
         assert (executed.allowed, str(executed.rule.ref)) == (allowed, rule)
         action = action_of(policies, executed.rule.ref)
         assert executed.rule.reject is (action is Action.REJECT)
-        expected = DEFAULT_ALLOW_RULE if not executed.rule.ref.tier else number_of(executed.rule.ref, "")
+        expected = DEFAULT_ALLOW_RULE if not executed.rule.ref.tier else number_of(executed.rule.ref)
         assert executed.rule.number == expected
 
 

@@ -49,6 +49,35 @@ def test_many_may_open_an_empty_database_at_once(open_another: Open) -> None:
     assert {state.policies.current().revision for state in states} == {0}
 
 
+def test_what_a_former_version_allowed_twice_is_brought_in_order(
+    target: str | Path, state: State, open_another: Open
+) -> None:
+    database = connect(target)
+    for number, created in enumerate((NOW, NOW + SECOND)):
+        state.quarantines.add(quarantine(f"q{number}", workload=f"w{number}", created=created))
+    with database.writing() as connection:
+        connection.execute(sa.text("DROP INDEX uq_quarantines_active"))
+        connection.execute(sa.text("UPDATE quarantines SET workload = 'w'"))
+        connection.execute(sa.text("DROP TABLE rule_numbers"))
+        connection.execute(
+            sa.text(
+                "CREATE TABLE rule_numbers (number BIGINT NOT NULL, tier TEXT NOT NULL, policy TEXT NOT NULL, "
+                "direction TEXT NOT NULL, position BIGINT NOT NULL, digest TEXT NOT NULL, "
+                "CONSTRAINT pk_rule_numbers PRIMARY KEY (number), "
+                "CONSTRAINT uq_rule_numbers_rule UNIQUE (tier, policy, direction, position, digest))"
+            )
+        )
+        for number in (16, 17):
+            row = f"({number}, 'application', 'db', 'ingress', {number}, 'a')"
+            connection.execute(sa.text(f"INSERT INTO rule_numbers VALUES {row}"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    database.close()
+    again = open_another()
+    assert [item.id for item in again.quarantines.active()] == ["q1"]
+    assert len(again.quarantines.list()) == 2
+    assert again.rule_numbers.assign([(ref(0), "a")], at=NOW) == {ref(0): 17}
+
+
 def test_a_database_of_a_later_version_is_refused(target: str | Path, state: State, open_another: Open) -> None:
     database = connect(target)
     with database.writing() as connection:
@@ -112,26 +141,39 @@ def ref(index: int = 0, policy: str = "db") -> RuleRef:
 
 def test_the_same_rule_has_the_same_number_for_ever(open_another: Open) -> None:
     first, second = open_another(), open_another()
-    number = first.rule_numbers.assign(ref(), "digest")
-    assert number == FIRST_POLICY_RULE
-    assert second.rule_numbers.assign(ref(), "digest") == number
-    assert second.rule_numbers.lookup(number) == ref()
+    numbers = first.rule_numbers.assign([(ref(), "digest")], at=NOW)
+    assert numbers == {ref(): FIRST_POLICY_RULE}
+    assert second.rule_numbers.assign([(ref(), "digest")], at=NOW + SECOND) == numbers
+    assert second.rule_numbers.lookup(FIRST_POLICY_RULE) == ref()
 
 
-def test_another_content_is_another_number(state: State) -> None:
-    numbers = [state.rule_numbers.assign(ref(index), digest) for index in (-1, 0) for digest in ("a", "b")]
-    assert numbers == [16, 17, 18, 19]
-    assert [state.rule_numbers.lookup(number) for number in numbers] == [ref(-1), ref(-1), ref(0), ref(0)]
+def test_another_content_is_another_number_and_the_former_one_keeps_its_name(state: State) -> None:
+    for digest, number in (("a", 16), ("b", 17), ("a", 16)):
+        assert state.rule_numbers.assign([(ref(-1), digest)], at=NOW) == {ref(-1): number}
+    assert [state.rule_numbers.lookup(number) for number in (16, 17)] == [ref(-1), ref(-1)]
     assert state.rule_numbers.lookup(3) is None
+
+
+def test_a_rule_that_moves_keeps_its_number_and_is_named_where_it_stands(state: State) -> None:
+    state.rule_numbers.assign([(ref(0), "a"), (ref(1), "b")], at=NOW)
+    after = state.rule_numbers.assign([(ref(0), "new"), (ref(1), "a"), (ref(2), "b")], at=NOW)
+    assert after == {ref(0): 18, ref(1): 16, ref(2): 17}
+    assert [state.rule_numbers.lookup(number) for number in (16, 17, 18)] == [ref(1), ref(2), ref(0)]
+
+
+def test_checking_changes_nothing(state: State) -> None:
+    state.rule_numbers.assign([(ref(0), "a")], at=NOW)
+    state.rule_numbers.check([(ref(1), "a"), (ref(2), "b")], at=NOW)
+    assert state.rule_numbers.lookup(16) == ref(0)
+    assert state.rule_numbers.lookup(17) is None
 
 
 def test_numbers_assigned_at_once_are_unique_and_agreed(open_another: Open) -> None:
     states = [open_another() for _ in range(4)]
-    rules = [ref(index) for index in range(10)]
+    rules = [(ref(index), str(index)) for index in range(10)]
 
     def assign(number: int) -> dict[RuleRef, int]:
-        order = rules if number % 2 else rules[::-1]
-        return {rule: states[number].rule_numbers.assign(rule, "d") for rule in order}
+        return dict(states[number].rule_numbers.assign(rules if number % 2 else rules[::-1], at=NOW))
 
     found = at_once(4, assign)
     assert found[0] == found[1] == found[2] == found[3]

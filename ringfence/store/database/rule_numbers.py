@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
 
-from ringfence.model.ruleset import FIRST_POLICY_RULE
+from ringfence.errors import RingfenceError
+from ringfence.model.ruleset import FIRST_POLICY_RULE, LAST_POLICY_RULE
 from ringfence.model.verdict import Direction, RuleRef
-from ringfence.store.database.connection import Database, insert
+from ringfence.store.database.connection import Database
 from ringfence.store.database.tables import RULE_NUMBERS as TABLE
+
+REST = timedelta(days=30)
+"""How long a number that is out of force is kept: marked connections may outlive their rule, flows name it by then."""
+
+Rules = Sequence[tuple[RuleRef, str]]
+Key = tuple[str, str, str, str]
 
 
 class RuleNumberTable:
-    """`RuleNumbers`: a number is never given to another rule, because recorded flows name it."""
+    """`RuleNumbers`."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._known: dict[tuple[RuleRef, str], int] = {}
+    def __init__(self, database: Database, *, last: int = LAST_POLICY_RULE) -> None:
+        self._database, self._last = database, last
 
-    def assign(self, ref: RuleRef, digest: str) -> int:
-        key = (ref, digest)
-        if key not in self._known:
-            self._known[key] = self._find(ref, digest) or self._create(ref, digest)
-        return self._known[key]
+    def check(self, rules: Rules, *, at: datetime) -> None:
+        with self._database.reading() as connection:
+            _plan(_rows(connection), rules, at, self._last)
+
+    def assign(self, rules: Rules, *, at: datetime) -> Mapping[RuleRef, int]:
+        with self._database.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.text("LOCK TABLE rule_numbers IN SHARE ROW EXCLUSIVE MODE"))
+            plan = _plan(_rows(connection), rules, at, self._last)
+            _write(connection, plan)
+        return plan.numbers
 
     def lookup(self, number: int) -> RuleRef | None:
         with self._database.reading() as connection:
@@ -32,35 +48,69 @@ class RuleNumberTable:
             return None
         return RuleRef(tier=row.tier, policy=row.policy, direction=Direction(row.direction), index=row.position)
 
-    def _find(self, ref: RuleRef, digest: str) -> int | None:
-        with self._database.reading() as connection:
-            row = connection.execute(_same(ref, digest)).one_or_none()
-        return row[0] if row else None
 
-    def _create(self, ref: RuleRef, digest: str) -> int:
-        """Take the next number. Of two who do so at once, one inserts nothing and tries again."""
-        while True:
-            with self._database.writing() as connection:
-                highest = connection.execute(sa.select(sa.func.max(TABLE.c.number))).scalar()
-                statement = insert(connection, TABLE).values(
-                    number=max(highest or 0, FIRST_POLICY_RULE - 1) + 1,
-                    tier=ref.tier,
-                    policy=ref.policy,
-                    direction=ref.direction.value,
-                    position=ref.index,
-                    digest=digest,
-                )
-                connection.execute(statement.on_conflict_do_nothing())
-            number = self._find(ref, digest)
-            if number is not None:
-                return number
+@dataclass(slots=True)
+class _Plan:
+    """`numbers` is the answer; `changed` are rows to write, `dropped` numbers whose row must go first."""
+
+    numbers: dict[RuleRef, int] = field(default_factory=dict)
+    changed: list[dict[str, Any]] = field(default_factory=list)
+    dropped: list[int] = field(default_factory=list)
 
 
-def _same(ref: RuleRef, digest: str) -> sa.Select[Any]:
-    return sa.select(TABLE.c.number).where(
-        TABLE.c.tier == ref.tier,
-        TABLE.c.policy == ref.policy,
-        TABLE.c.direction == ref.direction.value,
-        TABLE.c.position == ref.index,
-        TABLE.c.digest == digest,
+def _plan(rows: Iterable[Any], rules: Rules, at: datetime, last: int) -> _Plan:
+    known: dict[Key, Any] = {(row.tier, row.policy, row.direction, row.digest): row for row in rows}
+    plan, new = _Plan(), list[tuple[RuleRef, str]]()
+    for ref, digest in rules:
+        row = known.pop(_key(ref, digest), None)
+        if row is None:
+            new.append((ref, digest))
+            continue
+        plan.numbers[ref] = row.number
+        if row.position != ref.index or row.retired is not None:
+            plan.changed.append(_row(row.number, ref, digest))
+    resting = sorted((row.retired, row.number) for row in known.values() if row.retired is not None)
+    rested = [number for retired, number in resting if retired <= at - REST]
+    highest = max(
+        (*plan.numbers.values(), *(row.number for row in known.values())), default=FIRST_POLICY_RULE - 1
     )
+    free = [*chain(range(highest + 1, last + 1), rested)][: len(new)]
+    if len(free) < len(new):
+        raise RingfenceError(
+            f"the policy needs {len(new)} new rule numbers, and {len(free)} of {last - FIRST_POLICY_RULE + 1} are free",
+            hint=f"numbers of rules out of force become free after {REST.days} days; change fewer rules at once",
+        )
+    plan.dropped = [number for number in free if number <= highest]
+    for number, (ref, digest) in zip(free, new, strict=True):
+        plan.numbers[ref] = number
+        plan.changed.append(_row(number, ref, digest))
+    plan.changed += [{**row._mapping, "retired": at} for row in known.values() if row.retired is None]
+    return plan
+
+
+def _write(connection: sa.Connection, plan: _Plan) -> None:
+    written = [*plan.dropped, *(row["number"] for row in plan.changed)]
+    if not plan.changed:
+        return
+    connection.execute(TABLE.delete().where(TABLE.c.number == sa.bindparam("gone")), [{"gone": n} for n in written])
+    connection.execute(TABLE.insert(), plan.changed)
+
+
+def _rows(connection: sa.Connection) -> Sequence[Any]:
+    return connection.execute(sa.select(TABLE)).all()
+
+
+def _key(ref: RuleRef, digest: str) -> Key:
+    return ref.tier, ref.policy, ref.direction.value, digest
+
+
+def _row(number: int, ref: RuleRef, digest: str) -> dict[str, Any]:
+    return {
+        "number": number,
+        "tier": ref.tier,
+        "policy": ref.policy,
+        "direction": ref.direction.value,
+        "position": ref.index,
+        "digest": digest,
+        "retired": None,
+    }

@@ -54,7 +54,9 @@ RULE_NUMBERS = sa.Table(
     _text("direction"),
     _number("position"),
     _text("digest"),
-    sa.UniqueConstraint("tier", "policy", "direction", "position", "digest", name="uq_rule_numbers_rule"),
+    # Since when no policy in force has the rule.
+    _time("retired", null=True),
+    sa.UniqueConstraint("tier", "policy", "direction", "digest", name="uq_rule_numbers_rule"),
 )
 
 QUARANTINES = sa.Table(

@@ -143,3 +143,22 @@ def test_a_new_workload_gets_its_rules_while_the_state_store_is_away(tmp_path: P
         enforcing.inventory_changed()
         enforcing.step()
         assert sink.desired[-1]["id-db2"].mode is Mode.PROTECT
+
+
+def test_a_rule_is_named_where_it_stands_in_the_policy_in_force(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        estate.state.policies.apply(text=POLICY, author="ada", reason="", at=NOW)
+        sink = RecordingSink()
+        enforcing = _enforcing(estate, sink)
+        enforcing.step()
+        rule = sink.desired[-1][DB.id].ingress[0]
+        assert str(enforcing.rule_name(rule.number)) == "application/db/ingress/0"
+        text = POLICY.replace("ingress: [", "ingress: [{action: allow, protocol: icmp}, ")
+        estate.state.policies.apply(text=text, author="ada", reason="", at=NOW)
+        enforcing.step()
+        assert sink.desired[-1][DB.id].ingress[1].number == rule.number
+        assert str(enforcing.rule_name(rule.number)) == "application/db/ingress/1"
+        estate.state.policies.apply(text="version: 1\n", author="ada", reason="", at=NOW)
+        enforcing.step()
+        assert str(enforcing.rule_name(rule.number)) == "application/db/ingress/1", "connections outlive their rule"
+        assert enforcing.rule_name(60_000) is None

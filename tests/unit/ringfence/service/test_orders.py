@@ -10,8 +10,11 @@ from ringfence.errors import AuditUnavailable, Conflict, NotFound, NotPermitted,
 from ringfence.model.flow import FlowBatch
 from ringfence.model.policy import Service
 from ringfence.model.quarantine import ControlledAccess, QuarantineState
+from ringfence.model.ruleset import FIRST_POLICY_RULE
 from ringfence.model.verdict import Direction
 from ringfence.service.orders import Orders
+from ringfence.store.database.connection import connect
+from ringfence.store.database.rule_numbers import RuleNumberTable
 from tests.support.estate import API, NOW, Estate, flow_row, flow_table
 from web.actions import Actor
 
@@ -48,6 +51,16 @@ def test_an_invalid_policy_changes_nothing_and_the_refusal_is_recorded(tmp_path:
         with pytest.raises(PolicyInvalid) as caught:
             _orders(estate).apply_policy(text=BAD, reason="", actor=ADA, expected=None)
         assert len(caught.value.problems) >= 2
+        assert estate.state.policies.current().revision == 0
+        assert estate.actions() == ["ada: policy refused policy"]
+
+
+def test_a_policy_for_which_there_are_no_numbers_left_is_refused_before_anything_changes(tmp_path: Path) -> None:
+    text = "version: 1\ntiers: [{name: a}]\npolicies: [{name: p, tier: a, selector: all(), ingress: []}]\n"
+    with Estate(tmp_path) as estate:
+        estate.state.rule_numbers = RuleNumberTable(connect(tmp_path / "state.db"), last=FIRST_POLICY_RULE)
+        with pytest.raises(RingfenceError, match="needs 2 new rule numbers, and 1 of 1 are free"):
+            _orders(estate).apply_policy(text=text, reason="", actor=ADA, expected=None)
         assert estate.state.policies.current().revision == 0
         assert estate.actions() == ["ada: policy refused policy"]
 
