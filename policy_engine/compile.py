@@ -77,7 +77,9 @@ def _places(known: Sequence[Workload], held: Sequence[Held]) -> list[tuple[Workl
         if item.id in workloads:
             networks.setdefault(item.id, set()).add(network)
     own = own_parts(network for mine in networks.values() for network in mine)
-    return [(item, tuple(part for network in networks[id_] for part in own[network])) for id_, item in workloads.items()]
+    return [
+        (item, tuple(part for network in networks[id_] for part in own[network])) for id_, item in workloads.items()
+    ]
 
 
 class _Compiler:

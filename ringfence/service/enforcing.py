@@ -82,9 +82,7 @@ class Enforcing:
         self._inventory_changed.clear()
         self._compiled = None
         workloads = self._workloads()
-        rulesets = compile_rulesets(
-            current.policies, workloads, self._numbers_of(current).__getitem__, self._held()
-        )
+        rulesets = compile_rulesets(current.policies, workloads, self._numbers_of(current).__getitem__, self._held())
         self._wanted = {workload: ruleset.digest for workload, ruleset in rulesets.items()}
         self._sink.desire(workloads, rulesets)
         self._compiled = current.revision

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -168,6 +169,28 @@ def policy_sets(draw: st.DrawFn) -> PolicySet:
         tiers.append(Tier(name=f"t{tier}", policies=policies, default=default))
     group = Group(name="everything", selector=Selector(text="all()"), mode=Mode.PROTECT)
     return PolicySet(tiers=tuple(tiers), groups=(group,))
+
+
+def with_logs(policies: PolicySet) -> PolicySet:
+    """Rules named `log` only log: policies of other products have such rules, native text does not."""
+
+    def logged(rules_: tuple[Rule, ...] | None) -> tuple[Rule, ...] | None:
+        if rules_ is None:
+            return None
+        return tuple(replace(rule, action=Action.LOG) if rule.name == "log" else rule for rule in rules_)
+
+    return replace(
+        policies,
+        tiers=tuple(
+            replace(
+                tier,
+                policies=tuple(
+                    replace(item, ingress=logged(item.ingress), egress=logged(item.egress)) for item in tier.policies
+                ),
+            )
+            for tier in policies.tiers
+        ),
+    )
 
 
 def random_packets(chance: random.Random, count: int) -> list[Packet]:

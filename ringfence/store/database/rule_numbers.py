@@ -71,9 +71,7 @@ def _plan(rows: Iterable[Any], rules: Rules, at: datetime, last: int) -> _Plan:
             plan.changed.append(_row(row.number, ref, digest))
     resting = sorted((row.retired, row.number) for row in known.values() if row.retired is not None)
     rested = [number for retired, number in resting if retired <= at - REST]
-    highest = max(
-        (*plan.numbers.values(), *(row.number for row in known.values())), default=FIRST_POLICY_RULE - 1
-    )
+    highest = max((*plan.numbers.values(), *(row.number for row in known.values())), default=FIRST_POLICY_RULE - 1)
     free = [*chain(range(highest + 1, last + 1), rested)][: len(new)]
     if len(free) < len(new):
         raise RingfenceError(

@@ -5,15 +5,20 @@ from policy_engine.bitmap import NOBODY, Bitmap
 from policy_engine.endpoint import Endpoint, Request
 from policy_engine.parse import parse_policy
 from ringfence.model.verdict import Direction
+from tests.support.policies import with_logs
 
 TEXT = """\
 version: 1
 tiers: [{name: one, default: pass}, {name: two}]
 policies:
-  - {name: p, tier: one, selector: has(a), ingress: [{action: pass, protocol: tcp}, {action: log}, {action: deny}]}
+  - name: p
+    tier: one
+    selector: has(a)
+    ingress: [{action: pass, protocol: tcp}, {name: log, action: pass}, {action: deny}]
   - {name: q, tier: two, selector: all(), ingress: [{action: allow, protocol: tcp, ports: [10-20]}]}
 """
-BITMAP = Bitmap(parse_policy(TEXT.replace("[10-20]", '["10-20"]')), Direction.INGRESS)
+POLICIES = with_logs(parse_policy(TEXT.replace("[10-20]", '["10-20"]')))
+BITMAP = Bitmap(POLICIES, Direction.INGRESS)
 ANY = Endpoint(name="x")
 
 
@@ -47,14 +52,14 @@ def test_logging_rules_have_no_bit() -> None:
 
 
 def test_ports_between_two_cuts_share_an_entry() -> None:
-    bitmap = Bitmap(parse_policy(TEXT.replace("[10-20]", '["10-20"]')), Direction.INGRESS)
+    bitmap = Bitmap(POLICIES, Direction.INGRESS)
     masks = {bitmap.service(Request(protocol=6, port=port)) for port in range(65536)}
     assert len(masks) == 2
     assert len(bitmap._service_cache) == 3
 
 
 def test_caches_are_bounded() -> None:
-    bitmap = Bitmap(parse_policy(TEXT.replace("[10-20]", '["10-20"]')), Direction.INGRESS)
+    bitmap = Bitmap(POLICIES, Direction.INGRESS)
     for number in range(300):
         bitmap.service(Request(protocol=1, icmp_type=number % 256, icmp_code=number // 256))
     assert len(bitmap._service_cache) <= module.CACHE_SIZE
