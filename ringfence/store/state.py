@@ -41,9 +41,9 @@ class PolicyHistory(Protocol):
 
 
 class RuleNumbers(Protocol):
-    """Stable small numbers for rules: a rule with the same content in the same policy keeps its number, where it stands.
+    """Stable small numbers for rules: the same content in the same policy keeps its number, wherever it stands.
 
-    `rules` are all of one policy set, each with the digest of its content, which no other of its policy and direction has.
+    `rules` are all of one policy set, each with the digest of its content; no two of a policy and direction share one.
     """
 
     def check(self, rules: Sequence[tuple[RuleRef, str]], *, at: datetime) -> None:

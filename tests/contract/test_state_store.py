@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,7 @@ from alembic.migration import MigrationContext
 
 from ringfence.errors import Conflict, StoreUnavailable
 from ringfence.model.enforcement import Enforcement, EnforcementState
-from ringfence.model.policy import PortInterval, Service
-from ringfence.model.quarantine import Check, ControlledAccess, Proof, Quarantine, QuarantineState
+from ringfence.model.quarantine import Check
 from ringfence.model.ruleset import FIRST_POLICY_RULE
 from ringfence.model.verdict import Direction, RuleRef
 from ringfence.model.workload import Attachment, Containment, NetworkKind, Workload, WorkloadKind
@@ -47,35 +46,6 @@ def test_everything_is_there_after_opening_again(open_another: Open) -> None:
 def test_many_may_open_an_empty_database_at_once(open_another: Open) -> None:
     states = at_once(4, lambda _: open_another())
     assert {state.policies.current().revision for state in states} == {0}
-
-
-def test_what_a_former_version_allowed_twice_is_brought_in_order(
-    target: str | Path, state: State, open_another: Open
-) -> None:
-    database = connect(target)
-    for number, created in enumerate((NOW, NOW + SECOND)):
-        state.quarantines.add(quarantine(f"q{number}", workload=f"w{number}", created=created))
-    with database.writing() as connection:
-        connection.execute(sa.text("DROP INDEX uq_quarantines_active"))
-        connection.execute(sa.text("UPDATE quarantines SET workload = 'w'"))
-        connection.execute(sa.text("DROP TABLE rule_numbers"))
-        connection.execute(
-            sa.text(
-                "CREATE TABLE rule_numbers (number BIGINT NOT NULL, tier TEXT NOT NULL, policy TEXT NOT NULL, "
-                "direction TEXT NOT NULL, position BIGINT NOT NULL, digest TEXT NOT NULL, "
-                "CONSTRAINT pk_rule_numbers PRIMARY KEY (number), "
-                "CONSTRAINT uq_rule_numbers_rule UNIQUE (tier, policy, direction, position, digest))"
-            )
-        )
-        for number in (16, 17):
-            row = f"({number}, 'application', 'db', 'ingress', {number}, 'a')"
-            connection.execute(sa.text(f"INSERT INTO rule_numbers VALUES {row}"))
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
-    database.close()
-    again = open_another()
-    assert [item.id for item in again.quarantines.active()] == ["q1"]
-    assert len(again.quarantines.list()) == 2
-    assert again.rule_numbers.assign([(ref(0), "a")], at=NOW) == {ref(0): 17}
 
 
 def test_a_database_of_a_later_version_is_refused(target: str | Path, state: State, open_another: Open) -> None:
@@ -178,103 +148,6 @@ def test_numbers_assigned_at_once_are_unique_and_agreed(open_another: Open) -> N
     found = at_once(4, assign)
     assert found[0] == found[1] == found[2] == found[3]
     assert sorted(found[0].values()) == list(range(FIRST_POLICY_RULE, FIRST_POLICY_RULE + 10))
-
-
-# Quarantines
-
-
-def quarantine(id_: str = "q1", **values: Any) -> Quarantine:
-    return Quarantine(
-        **{
-            "id": id_,
-            "workload": "w",
-            "workload_name": "web",
-            "host": "h1",
-            "state": QuarantineState.APPLYING,
-            "reason": "scans",
-            "author": "ann",
-            "created": NOW,
-            "expires": NOW + 3600 * SECOND,
-            **values,
-        }
-    )
-
-
-def test_a_quarantine_comes_back_whole(state: State) -> None:
-    service = Service(protocol=6, ports=(PortInterval(first=22, last=22), PortInterval(first=80, last=90)))
-    access = tuple(
-        ControlledAccess(direction=direction, network=ip_network(network), service=service)
-        for direction, network in ((Direction.INGRESS, "10.0.0.0/8"), (Direction.EGRESS, "fd00::/64"))
-    )
-    saved = quarantine(
-        access=access,
-        proof=PROOF,
-        state=QuarantineState.RELEASED,
-        released=NOW,
-        released_by="bob",
-        connections_cut=3,
-        finding="f1",
-    )
-    state.quarantines.add(saved)
-    assert state.quarantines.get("q1") == saved
-    assert state.quarantines.get("q2") is None
-
-
-def test_released_quarantines_are_listed_but_not_active(state: State) -> None:
-    old = quarantine("old", created=NOW - SECOND, state=QuarantineState.RELEASED)
-    new = quarantine("new", state=QuarantineState.FAILED)
-    state.quarantines.add(old)
-    state.quarantines.add(new)
-    assert state.quarantines.active() == (new,)
-    assert state.quarantines.list() == (new, old)
-    assert state.quarantines.list(limit=1) == (new,)
-
-
-PROOF = Proof(at=NOW, checks=(Check(name="probe from inside", passed=True, detail="no answer"),))
-
-
-def test_how_an_order_went_never_overwrites_the_wish_to_end_it(state: State) -> None:
-    state.quarantines.add(quarantine())
-    assert state.quarantines.wish_release("q1", at=NOW, by="bob")
-    assert not state.quarantines.settle(quarantine(state=QuarantineState.VERIFIED, proof=PROOF, connections_cut=2))
-    assert state.quarantines.get("q1") == quarantine(released=NOW, released_by="bob")
-
-
-def test_the_first_wish_to_end_an_order_counts(state: State) -> None:
-    state.quarantines.add(quarantine())
-    assert state.quarantines.wish_release("q1", at=NOW, by="bob")
-    assert not state.quarantines.wish_release("q1", at=NOW + SECOND, by="expiry")
-    assert not state.quarantines.wish_release("q2", at=NOW, by="bob")
-    assert state.quarantines.get("q1") == quarantine(released=NOW, released_by="bob")
-
-
-def test_what_ended_stays_ended(state: State) -> None:
-    state.quarantines.add(quarantine(reason="first"))
-    found = quarantine(reason="a stale copy", state=QuarantineState.VERIFIED, proof=PROOF, connections_cut=2)
-    assert state.quarantines.settle(found)
-    ended = replace(found, state=QuarantineState.RELEASED)
-    state.quarantines.wish_release("q1", at=NOW, by="bob")
-    assert state.quarantines.settle(ended)
-    assert not state.quarantines.settle(found)
-    assert not state.quarantines.settle(ended)
-    assert not state.quarantines.wish_release("q1", at=NOW + SECOND, by="ann")
-    assert state.quarantines.get("q1") == replace(ended, reason="first", released=NOW, released_by="bob")
-
-
-def test_of_many_who_order_for_one_workload_at_once_one_succeeds(open_another: Open) -> None:
-    states = [open_another() for _ in range(4)]
-
-    def order(number: int) -> bool:
-        try:
-            states[number].quarantines.add(quarantine(f"q{number}"))
-        except Conflict:
-            return False
-        return True
-
-    assert sorted(at_once(4, order)) == [False, False, False, True]
-    (standing,) = states[0].quarantines.active()
-    states[0].quarantines.settle(replace(standing, state=QuarantineState.RELEASED))
-    states[0].quarantines.add(quarantine("q9"))
 
 
 # Workloads

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -16,12 +16,12 @@ ACTIVE = "state != 'released'"
 def upgrade() -> None:
     # Of several orders for one workload the kernel holds the latest one only: it is the one that stands.
     op.execute(
-        f"""
+        """
         UPDATE quarantines SET state = 'released', released = COALESCE(released, created),
                released_by = COALESCE(released_by, 'replaced by a later order')
-        WHERE {ACTIVE} AND EXISTS (
+        WHERE state != 'released' AND EXISTS (
             SELECT 1 FROM quarantines AS later
-            WHERE later.workload = quarantines.workload AND later.{ACTIVE}
+            WHERE later.workload = quarantines.workload AND later.state != 'released'
               AND (later.created > quarantines.created
                    OR (later.created = quarantines.created AND later.id > quarantines.id)))
         """
