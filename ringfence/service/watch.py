@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from collector.docker import parse_endpoint
 from collector.host import Collector
 from enforcer.kernel import SystemKernel
 from enforcer.reconcile import Enforcer
 from policy_engine.selector import SelectorInvalid, compile_selector
 from ringfence import metrics
 from ringfence.clock import utc_now
-from ringfence.config import Config
+from ringfence.config import Config, docker_endpoints
 from ringfence.doctor.host import Host
 from ringfence.errors import ConfigError
 from ringfence.model.enforcement import Drift, Enforcement
@@ -169,9 +168,8 @@ class Watch:
 
     def _hosts(self) -> set[str]:
         """The engines of this kernel by name, also one that does not answer yet: its orders are ours."""
-        host = self._config.host
-        engines = {parse_endpoint(text, host)[0] for text in self._config.docker.endpoints}
-        return {host} | engines | {item.host for item in self.collector.workloads()}
+        engines = {name for name, _ in docker_endpoints(self._config)}
+        return {self._config.host} | engines | {item.host for item in self.collector.workloads()}
 
     def _take_report(self, item: Report) -> None:
         if isinstance(item, Enforcement):

@@ -134,8 +134,11 @@ def test_what_a_former_version_allowed_twice_is_brought_in_order(
                 "CONSTRAINT uq_rule_numbers_rule UNIQUE (tier, policy, direction, position, digest))"
             )
         )
-        values = "(16, 'application', 'db', 'ingress', 0, 'a'), (17, 'application', 'db', 'ingress', 1, 'a')"
-        connection.execute(sa.text("INSERT INTO rule_numbers VALUES " + values))
+        for number in (16, 17):
+            connection.execute(
+                sa.text("INSERT INTO rule_numbers VALUES (:number, 'application', 'db', 'ingress', :number, 'a')"),
+                {"number": number},
+            )
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
     database.close()
     again = open_another()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,13 @@ import pytest
 from ringfence.config import load
 from ringfence.doctor.host import Host
 from ringfence.errors import ConfigError
+from ringfence.model.quarantine import Quarantine, QuarantineState
 from ringfence.service.accounting import Accounting
 from ringfence.service.feed import Feed
 from ringfence.service.policy import PolicyInForce
 from ringfence.service.watch import Watch
 from tests.support.doctor_host import AnsweringHost
-from tests.support.estate import Estate
+from tests.support.estate import NOW, Estate
 
 
 def _watch(estate: Estate, machine: Host | None = None, **flags: str) -> Watch:
@@ -54,3 +56,25 @@ def test_what_cannot_be_enforced_is_a_limit_as_well(tmp_path: Path) -> None:
 def test_a_loop_that_never_started_is_not_called_stalled(tmp_path: Path) -> None:
     with Estate(tmp_path) as estate:
         assert _watch(estate).stalled() == ()
+
+
+def test_only_quarantines_of_this_kernels_hosts_are_restored(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        for name, host in (("ours", "h1"), ("engine's", "e1"), ("other's", "h2")):
+            order = Quarantine(
+                id=name,
+                workload=name,
+                workload_name=name,
+                host=host,
+                state=QuarantineState.VERIFIED,
+                reason="scan",
+                author="ada",
+                created=NOW,
+                expires=NOW + timedelta(hours=1),
+            )
+            estate.state.quarantines.add(order)
+        watch = _watch(estate, **{"docker.endpoints": "e1=unix:///nowhere"})
+        restored: list[str] = []
+        watch.enforcer.restore = lambda items: restored.extend(item.id for item in items)  # type: ignore[method-assign]
+        watch.parts()[0].start()
+        assert sorted(restored) == ["engine's", "ours"]
