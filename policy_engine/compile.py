@@ -41,7 +41,7 @@ Held = tuple[Network, Workload]
 def compile_rulesets(
     policies: PolicySet, workloads: Sequence[Workload], number: Number, held: Sequence[Held] = ()
 ) -> dict[str, Ruleset]:
-    """Rulesets by workload id, for each running workload that has a network namespace of its own.
+    """Rulesets by workload id, for each running workload that has a network namespace and is not the host itself.
 
     `number` is given a reference that `numbering.numbered` lists and returns its number. `held`: the networks of
     named external workloads, and what running workloads hold besides, such as link-local addresses.
@@ -51,11 +51,12 @@ def compile_rulesets(
     """
     known = namespace_owners(workloads)
     compiler = _Compiler(policies, _places(known, held), number)
-    return {item.id: compiler.ruleset(item) for item in known if has_namespace(item)}
+    return {item.id: compiler.ruleset(item) for item in known if is_judged(item)}
 
 
-def has_namespace(workload: Workload) -> bool:
-    return workload.kind is not WorkloadKind.EXTERNAL and (
+def is_judged(workload: Workload) -> bool:
+    """Hosts and what is outside are peers only: no rules are written for them."""
+    return workload.kind not in (WorkloadKind.EXTERNAL, WorkloadKind.HOST) and (
         workload.netns is not None or workload.netns_path is not None
     )
 

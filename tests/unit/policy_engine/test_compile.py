@@ -120,7 +120,8 @@ def test_only_running_workloads_with_a_namespace_get_rules_and_the_rest_are_stil
     office = workload("office", {"role": "api"}, ["192.0.2.7"], kind=WorkloadKind.EXTERNAL, netns=None)
     gone = replace(workload("gone", {"role": "api"}, ["10.0.0.66"]), ended=START + timedelta(1))
     bare = workload("bare", {"role": "db"}, [], netns=None)
-    rulesets = compile_rulesets(with_logs(parse_policy(TEXT)), [office, gone, bare, DB], Numbers())
+    host = workload("host", {"role": "db"}, ["10.0.0.1"], kind=WorkloadKind.HOST)
+    rulesets = compile_rulesets(with_logs(parse_policy(TEXT)), [office, gone, bare, host, DB], Numbers())
     assert set(rulesets) == {"id-db"}
     members = [str(item) for item in rulesets["id-db"].sets[0].ipv4 + rulesets["id-db"].sets[1].ipv4]
     assert "192.0.2.7/32" in " ".join([*members, *(str(n) for s in rulesets["id-db"].sets for n in s.ipv4)])
