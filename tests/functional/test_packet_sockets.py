@@ -100,7 +100,7 @@ def test_frames_pass_neither_way_and_both_again_after_the_release(
     assert not outside.holds(b"question")
     outside.send(answer)
     assert not within.holds(b"answer")
-    enforcer.release(target, order)
+    enforcer.release(order)
     assert "clsact" not in switch.run("tc", "qdisc", "show", "dev", OUTER)
     within.send(question)
     assert outside.holds(b"question")
@@ -146,7 +146,7 @@ def test_filters_taken_away_are_put_back(pair: Pair, switch: Namespace, ends: tu
         assert not outside.holds(b"question")
     finally:
         enforcer.stop()
-    enforcer.release(target, order)
+    enforcer.release(order)
 
 
 def test_others_filters_stay_and_clean_removes_ours(pair: Pair, switch: Namespace, ends: tuple[Frames, Frames]) -> None:
@@ -180,7 +180,7 @@ def isolated(lab_host: LabHost, container: Container) -> Quarantine:
     enforcer = Enforcer(Enforce(), host="h", clock=utc_now, kernel=SystemKernel(Enforce()), report=lambda _: None)
     enforcer.desire([target], {})
     done = enforcer.order(target, quarantine(target))
-    enforcer.release(target, done)
+    enforcer.release(done)
     return done
 
 

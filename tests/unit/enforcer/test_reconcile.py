@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,10 @@ class World:
     def all(self, kind: type) -> list[object]:
         return [item for item in self.reported if isinstance(item, kind)]
 
+    def only(self, kind: type) -> Any:
+        (item,) = self.all(kind)
+        return item
+
     @property
     def state(self) -> EnforcementState:
         return self.enforcer.statuses()[0].state
@@ -71,8 +76,7 @@ def test_a_ruleset_comes_into_force_and_is_told_once() -> None:
     world = World()
     world.desire()
     world.enforcer.reconcile()
-    (status,) = world.all(Enforcement)
-    assert isinstance(status, Enforcement)
+    status = world.only(Enforcement)
     assert (status.state, status.digest) == (EnforcementState.IN_FORCE, POLICY.digest)
     assert [check.passed for check in status.checks] == [True, True, True]
     assert len(world.kernel.writes) == 1
@@ -91,8 +95,7 @@ def test_drift_is_repaired_counted_and_reported() -> None:
     world.break_rules()
     world.seconds = 2.0
     world.enforcer.reconcile()
-    (drift,) = world.all(Drift)
-    assert isinstance(drift, Drift)
+    drift = world.only(Drift)
     assert "RINGFENCE-IN" in drift.what
     assert world.enforcer.statuses()[0].drifts == 1
     assert world.kernel.read(world.netns).rules(Family.IPV4, IN)
@@ -169,8 +172,7 @@ def test_an_order_that_fails_is_tried_again_and_told() -> None:
     world.kernel.fail_restore[Family.IPV4] = 1
     assert world.enforcer.order(world.target, quarantine(world.target)).state is QuarantineState.FAILED
     world.enforcer.reconcile()
-    (later,) = world.all(Quarantine)
-    assert isinstance(later, Quarantine)
+    later = world.only(Quarantine)
     assert later.state is QuarantineState.VERIFIED
 
 
@@ -186,8 +188,7 @@ def test_a_quarantine_restored_without_memory_is_proven_and_told() -> None:
     world = World()
     world.enforcer.restore([quarantine(world.target, state=QuarantineState.VERIFIED)])
     world.desire()
-    (proven,) = world.all(Quarantine)
-    assert isinstance(proven, Quarantine)
+    proven = world.only(Quarantine)
     assert proven.state is QuarantineState.VERIFIED
 
 
@@ -229,17 +230,8 @@ def test_an_order_for_a_namespace_not_known_yet_is_kept_and_proven_when_it_is() 
     early = replace(world.target, netns=None, netns_path=None)
     assert world.enforcer.order(early, quarantine(early)).state is QuarantineState.FAILED
     world.desire()
-    (later,) = world.all(Quarantine)
-    assert isinstance(later, Quarantine)
+    later = world.only(Quarantine)
     assert later.state is QuarantineState.VERIFIED
-
-
-def test_an_order_for_what_cannot_be_contained_is_not_kept() -> None:
-    world = World()
-    firm = replace(world.target, containment=Containment.NOT_CONTAINABLE, containment_reason="why")
-    world.enforcer.order(firm, quarantine(firm))
-    world.desire(firm)
-    assert not world.kernel.read(world.netns).rules(Family.IPV4, "RINGFENCE-Q-OUT")
 
 
 def test_whatever_one_namespace_meets_the_others_get_their_rules() -> None:
@@ -275,6 +267,8 @@ def test_what_cannot_be_isolated_is_refused_with_the_reason(change: Callable[[Wo
     assert done.state is QuarantineState.FAILED
     assert done.proof is not None
     assert done.proof.checks[0].detail
+    kept = world.enforcer._desired.quarantine(target.id) is not None
+    assert kept is (target.containment is Containment.NAMESPACE and target.kind is WorkloadKind.CONTAINER)
     assert not world.kernel.writes
 
 
@@ -317,8 +311,7 @@ def test_a_report_from_a_rule_somebody_put_above_names_it() -> None:
     world.desire()
     world.kernel.namespaces[1].tables[Family.IPV6]["OUTPUT"].insert(0, ObservedRule(text="-j ACCEPT"))
     world.enforcer.reconcile()
-    (drift,) = world.all(Drift)
-    assert isinstance(drift, Drift)
+    drift = world.only(Drift)
     assert drift.what == "IPv6 OUTPUT: the jump is not first"
 
 
@@ -382,7 +375,7 @@ def test_interfaces_are_sealed_for_a_quarantine_and_looked_at_every_two_seconds(
     world.enforcer.reconcile()
     assert namespace.seal is not None
     assert ["veth0" in str(item) for item in world.all(Drift)] == [True]
-    world.enforcer.release(world.target, order)
+    world.enforcer.release(order)
     assert namespace.seal is None
 
 
@@ -403,5 +396,5 @@ def test_an_isolated_host_network_workload_receives_nothing_until_it_is_released
     order = world.enforcer.order(target, quarantine(target))
     assert order.state is QuarantineState.VERIFIED, order.proof
     assert world.kernel.deaf == {"/fake/docker/abc"}
-    world.enforcer.release(target, order)
+    world.enforcer.release(order)
     assert world.kernel.deaf == set()
