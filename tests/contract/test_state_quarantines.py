@@ -69,6 +69,17 @@ def test_released_quarantines_are_listed_but_not_active(state: State) -> None:
     assert state.quarantines.list(limit=1) == (new,)
 
 
+def test_a_list_of_quarantines_continues_after_any_of_them(state: State) -> None:
+    moments = [("b", NOW), ("a", NOW), ("z", NOW - SECOND), ("c", NOW)]
+    for name, created in moments:
+        state.quarantines.add(quarantine(name, workload=f"w-{name}", created=created))
+    order = [item.id for item in state.quarantines.list()]
+    assert order == ["a", "b", "c", "z"]
+    for index, item in enumerate(state.quarantines.list()):
+        after = state.quarantines.list(after=(item.created, item.id))
+        assert [one.id for one in after] == order[index + 1 :]
+
+
 PROOF = Proof(at=NOW, checks=(Check(name="probe from inside", passed=True, detail="no answer"),))
 
 

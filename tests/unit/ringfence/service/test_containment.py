@@ -46,7 +46,7 @@ class MemoryQuarantines:
     def active(self) -> tuple[Quarantine, ...]:
         return tuple(item for item in self.items.values() if item.active)
 
-    def list(self, *, limit: int = 200) -> tuple[Quarantine, ...]:
+    def list(self, *, limit: int = 200, after: tuple[datetime, str] | None = None) -> tuple[Quarantine, ...]:
         return tuple(self.items.values())[:limit]
 
 
