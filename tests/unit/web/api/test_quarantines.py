@@ -49,7 +49,7 @@ def test_every_quarantine_is_reached_by_the_cursor(own_shop: Site) -> None:
     (one,) = own_shop.state.quarantines.list()
     for number in range(7):
         created = one.created - timedelta(hours=number // 3)
-        own_shop.state.quarantines.save(replace(one, id=f"q{number}", created=created, state=QuarantineState.RELEASED))
+        own_shop.state.quarantines.add(replace(one, id=f"q{number}", created=created, state=QuarantineState.RELEASED))
     client = own_shop.client("viewer")
     rows = pages(client, "/api/v1/quarantines", "quarantines", limit=2)
     assert [row["id"] for row in rows] == ["q-coupon", *(f"q{number}" for number in range(7))]
