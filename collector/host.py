@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from collector.aggregate import Aggregator
 from collector.attribution import Attribution
+from collector.cadence import Cadence
 from collector.docker import DockerWatcher, host_workload
 from collector.inventory import Inventory, Listing
 from collector.kernel import Intake, Kernel
@@ -69,7 +70,7 @@ class Collector:
         self._config, self._host, self._clock = config, host, clock
         self._on_workloads = on_workloads
         self._log = logger("collector")
-        self._stopping, self._inventory_news = threading.Event(), threading.Event()
+        self._stopping, self._inventory_news, self._denials = threading.Event(), threading.Event(), threading.Event()
         self.spool = Spool(data_dir / "spool", host=host, max_bytes=config.spool.max_bytes, clock=clock)
         self._resume = latest_open(resume, self.spool)
         self.inventory = Inventory(clock=clock)
@@ -126,6 +127,7 @@ class Collector:
         """End: what was read is written into the spool first."""
         self._stopping.set()
         self._inventory_news.set()
+        self._denials.set()
         for thread in reversed(self._threads):
             if thread.ident is not None:
                 thread.join(15)
@@ -214,7 +216,9 @@ class Collector:
             self._limit = "connections are not captured: capture.enabled is false"
             return
         try:
-            self._kernel = self._open(receive_buffer=capture.receive_buffer, on_addresses=self._note_addresses)
+            self._kernel = self._open(
+                receive_buffer=capture.receive_buffer, on_addresses=self._note_addresses, on_denied=self._denials.set
+            )
         except (OSError, RingfenceError) as error:
             self._limit = f"connections are not captured: {error} (root is needed)"
             self._log.warning("no capture", error=str(error))
@@ -301,14 +305,22 @@ class Collector:
     # -- ticks ---------------------------------------------------------------------------------------------------
 
     def _keep_ticking(self) -> None:
-        seconds = self._config.capture.tick_seconds
-        due = time.monotonic() + seconds
-        while not self._stopping.wait(max(0.0, due - time.monotonic())):
-            due = max(due + seconds, time.monotonic())
+        cadence = Cadence(self._config.capture.tick_seconds, time.monotonic())
+        while not self._stopping.is_set():
+            wait = cadence.wait(time.monotonic())
+            if cadence.hurried:
+                self._stopping.wait(wait)
+            elif self._denials.wait(wait):
+                self._denials.clear()
+                cadence.hurry(time.monotonic())
+                continue
+            if self._stopping.is_set():
+                return
             try:
                 self._tick()
             except Exception:  # noqa: BLE001 -- ticking outlives any error; it is counted and logged
                 self._fail("tick")
+            cadence.ticked(time.monotonic())
 
     def _tick(self, *, hold: bool = True) -> None:
         kernel, aggregator = self._kernel, self._aggregator

@@ -74,15 +74,16 @@ class Kernel:
         *,
         receive_buffer: int,
         on_addresses: Callable[[int, frozenset[Address]], None],
+        on_denied: Callable[[], None] = lambda: None,
         system: System = System(),
     ) -> None:
-        """`on_addresses` is told which addresses a namespace (inode) holds.
+        """`on_addresses` is told which addresses a namespace (inode) holds, `on_denied` that denied packets wait.
 
         Raises:
             NotPermitted, PermissionError: root rights are missing.
             OSError: the kernel lacks connection tracking.
         """
-        self._on_addresses, self._system = on_addresses, system
+        self._on_addresses, self._on_denied, self._system = on_addresses, on_denied, system
         self._log = logger("kernel")
         self.namespaces = system.namespaces()
         try:
@@ -267,3 +268,4 @@ class Kernel:
             EVENTS_READ.labels(type="destroy").inc(len(records) - new)
         else:
             EVENTS_READ.labels(type="denied").inc(len(records))
+            self._on_denied()

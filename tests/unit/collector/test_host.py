@@ -21,7 +21,7 @@ from ringfence.model.flow import FLOW_SCHEMA, FlowBatch
 from ringfence.model.gap import Gap, GapCause
 from ringfence.model.workload import Workload
 from tests.support.fake_system import SILENT, FakeSystem
-from tests.support.tracked import API, START, WEB, World, leg, workload
+from tests.support.tracked import API, START, WEB, World, leg, refused, workload
 from tests.support.wait import wait_until
 
 
@@ -303,6 +303,18 @@ def test_what_has_no_namespace_yet_is_not_claimed_at_the_end(tmp_path: Path, sys
     made.stop()
     assert rows(made) == {}
     assert (tmp_path / "spool" / "alive").read_text() == (START - UNREAD).isoformat()
+
+
+def test_a_denied_attempt_is_written_long_before_the_next_regular_tick(tmp_path: Path, system: FakeSystem) -> None:
+    made = watching(tmp_path, system, clock=lambda: START, tick_seconds=60)
+    made.start()
+    try:
+        wait_until("both are watched", lambda: made.status()["namespaces"] == 3)
+        system.denied.waiting.append(refused(API, "10.1.0.2:1>10.1.0.3:22", rule_number=22, ingress=True))
+        wait_until("it is written", lambda: rows(made), seconds=30)
+    finally:
+        made.stop()
+    assert [row["enforced"] for row in rows(made).values()] == ["denied"]
 
 
 @pytest.fixture
