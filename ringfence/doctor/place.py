@@ -35,8 +35,9 @@ def place(config: Config) -> tuple[Check, ...]:
 
 
 def existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
-    return next((item for item in (folder, *folder.parents) if item.exists()), Path("/"))
+    """The folder, or the nearest one above it that exists and may be looked at."""
+    # Path.exists raises where a folder above may not be entered.
+    return next((item for item in (folder, *folder.parents) if os.path.exists(item)), Path("/"))  # noqa: PTH110
 
 
 def data_folder(folder: Path) -> Check:

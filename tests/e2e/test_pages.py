@@ -227,7 +227,8 @@ def test_of_too_many_windows_the_oldest_say_that_they_are_not_live(page: Page) -
 
 def test_a_hidden_window_holds_no_stream_and_catches_up(page: Page, shop: tuple[Site, str]) -> None:
     site, _ = shop
-    page.goto("/findings")
+    with page.expect_response("**/changes"):
+        page.goto("/findings")
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
 
@@ -250,8 +251,11 @@ def test_a_hidden_window_holds_no_stream_and_catches_up(page: Page, shop: tuple[
         show(True)
 
 
-def test_a_page_whose_session_has_ended_says_that_it_is_not_live(page: Page, shop: tuple[Site, str]) -> None:
+def test_a_page_whose_session_has_ended_says_that_it_is_not_live(
+    page: Page, shop: tuple[Site, str], complaints: Complaints
+) -> None:
     site, _ = shop
+    complaints.expected.add((401, "/changes"))
     page.goto("/findings")
     user = site.state.users.get("admin")
     assert user is not None

@@ -352,7 +352,7 @@ def test_what_the_other_backend_holds_is_taken_away(pair: Pair, before: str, aft
     for program in ("iptables", "ip6tables"):
         assert "RINGFENCE" not in pair.workload.run(f"{program}-{before}-save")
         assert "RINGFENCE" in pair.workload.run(f"{program}-{after}-save")
-    again.release(target, order)
+    again.release(order)
     with TcpEcho(pair.workload.path, WORKLOAD[0], 80):
         assert probe_tcp(pair.client.path, WORKLOAD[0], 80) is Probe.OPEN
     assert clean(SystemKernel(Enforce(backend=before)), [pair.netns]) == 1

@@ -21,7 +21,9 @@ export function follow(url, events, told) {
     const address = new URL(url, location.href);
     if (last) address.searchParams.set("after", last);
     const opened = (source = new EventSource(address));
-    for (const [name, act] of Object.entries({ hello: () => told("live", false), ...events })) {
+    /** @type {Record<string, (event: MessageEvent) => void>} */
+    const acts = { hello: () => told("live", false), ...events };
+    for (const [name, act] of Object.entries(acts)) {
       opened.addEventListener(name, (event) => {
         last = event.lastEventId || last;
         act(/** @type {MessageEvent} */ (event));
