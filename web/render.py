@@ -10,6 +10,7 @@ from flask import Flask, g, render_template, request
 from markupsafe import Markup
 
 from web import verdicts, words
+from web.guard import services
 from web.permissions import ROUTES, Permission, permitted
 from web.scope import scope
 from web.window import PRESETS
@@ -57,6 +58,12 @@ def install(app: Flask, version: str) -> None:
         version=version,
     )
 
+    @app.before_request
+    def remember_newest() -> None:
+        """What a page shows is as of now: its stream goes on from here, not from when the browser opens it."""
+        live = services().live
+        g.newest = live.last() if live else ""
+
     @app.context_processor
     def standing() -> dict[str, Any]:
         caller = g.get("caller")
@@ -66,6 +73,7 @@ def install(app: Flask, version: str) -> None:
             "theme": theme if theme in {"light", "dark"} else "system",
             "rail_closed": request.cookies.get("rail") == "closed",
             "endpoint": request.endpoint or "",
+            "newest": g.get("newest", ""),
         }
 
 

@@ -10,12 +10,12 @@ const OVER = "not live: the server refused the stream; reload to try again";
  * @param {string} url
  * @param {Record<string, (event: MessageEvent) => void>} events
  * @param {(state: string, over: boolean) => void} told `over`: it will not come back by itself
+ * @param {string} [last] the id of the newest event that the page knows
  * @returns {() => void} ends it
  */
-export function follow(url, events, told) {
+export function follow(url, events, told, last = "") {
   /** @type {EventSource|null} */
   let source = null;
-  let last = "";
 
   function open() {
     const address = new URL(url, location.href);

@@ -21,7 +21,8 @@ function followChanges() {
       if (topics.some((/** @type {string} */ topic) => follows.includes(topic))) refresh(place);
     }
   };
-  follow("/changes", { change }, tellState);
+  const newest = document.querySelector("[data-updates]")?.getAttribute("data-updates") ?? "";
+  follow("/changes", { change }, tellState, newest);
 }
 
 /** Say in the header that the page does not follow what changes; nothing while it does. @param {string} state */
