@@ -45,7 +45,11 @@ def cut_connections(
 
     With a scope: only the connections with its mark and the sockets of its cgroup. The rules that drop must be in
     force: they keep an entry from coming back. Loopback is left alone.
+
+    Raises:
+        EnforcementFailed: no scope in a namespace that others share; nothing was cut.
     """
+    scoped(netns, scope)
     problems: list[str] = []
     before = _leaving(netns, run, scope, access, problems)
     if not problems and (before or not access):
@@ -55,6 +59,16 @@ def cut_connections(
     return Cut(
         connections=max(0, before - left), sockets=sockets, left=left, problem="; ".join(dict.fromkeys(problems))
     )
+
+
+def scoped(netns: Netns, scope: Scope | None) -> None:
+    """Refuses to cut everything in a namespace where others are connected as well.
+
+    Raises:
+        EnforcementFailed: it is shared, and there is no scope.
+    """
+    if netns.shared and scope is None:
+        raise EnforcementFailed("the host's own namespace is never cut as a whole")
 
 
 def _forget(netns: Netns, run: Runner, scope: Scope | None, count: int, problems: list[str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from enforcer.owners import Occupied, occupied, quarantine_of
 from enforcer.plan import Plan, namespace_plan
+from enforcer.scope import Scope
 from enforcer.slots import Slot, assign_slots, cgroup_path, host_plan
 from ringfence.errors import EnforcementFailed
 from ringfence.model.quarantine import Quarantine
@@ -17,9 +18,12 @@ from ringfence.model.workload import Workload
 class Desired:
     """Methods may be called from any thread."""
 
-    def __init__(self, *, mask: int, own_inode: int, cgroup_exists: Callable[[str], bool]) -> None:
-        """`own_inode` is the enforcer's own namespace, which never gets the rules of a single workload."""
-        self._mask, self._own, self._cgroup_exists = mask, own_inode, cgroup_exists
+    def __init__(self, *, mask: int, own_inode: int, cgroups: Callable[[str], str]) -> None:
+        """`own_inode` is the enforcer's own namespace, which never gets the rules of a single workload.
+
+        `cgroups` tells the folder of a cgroup path, empty when it is gone.
+        """
+        self._mask, self._own, self._cgroups = mask, own_inode, cgroups
         self._lock = threading.RLock()
         self._workloads: dict[str, Workload] = {}
         self._rulesets: Mapping[str, Ruleset] = {}
@@ -128,7 +132,13 @@ class Desired:
             ruleset, quarantine = self._rulesets.get(workload.id), self._quarantines.get(workload.id)
         if not number or (ruleset is None and quarantine is None):
             return None
-        if not self._cgroup_exists(cgroup_path(workload)):
+        if not self._cgroups(cgroup_path(workload)):
             return None
         last = self._last.get(workload.id)
         return Slot(number=number, workload=workload, ruleset=ruleset, quarantine=quarantine, last=last)
+
+    def scope_of(self, workload: Workload) -> Scope | None:
+        """The part of a host's own namespace that is this workload's; None when it has no slot, or its cgroup is gone."""
+        slot = self.slot_of(workload)
+        folder = self._cgroups(cgroup_path(workload)) if slot is not None else ""
+        return Scope(slot=slot.number, folder=folder) if slot is not None and folder else None

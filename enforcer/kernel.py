@@ -71,7 +71,7 @@ class Isolation(Protocol):
     def cut(self, netns: Netns, scope: Scope | None, access: Access = ()) -> Cut:
         """Forget the tracked connections and destroy the sockets that leave the namespace; `scope`: only those.
 
-        What `access` grants stays.
+        What `access` grants stays. A shared namespace is refused without a scope.
         """
 
     def probe(self, netns: Netns, scope: Scope | None, access: Access = ()) -> ProbeResult:

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,10 +21,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Netns:
-    """One namespace: `inode` says which, `path` opens it as long as it names that inode."""
+    """One namespace: `inode` says which, `path` opens it as long as it names that inode.
+
+    `shared`: it is an engine's own, where others than workloads are connected as well.
+    """
 
     inode: int
     path: str
+    shared: bool = False
 
 
 class NamespaceGone(EnforcementFailed):
@@ -60,7 +64,7 @@ def find(netns: Netns) -> Netns:
     found = everywhere().get(netns.inode)
     if found is None:
         raise NamespaceGone(f"the namespace {netns.inode} is gone")
-    return found
+    return replace(found, shared=netns.shared)
 
 
 @contextmanager

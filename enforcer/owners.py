@@ -26,7 +26,7 @@ class Occupied:
 
     @property
     def host(self) -> bool:
-        return any(item.containment is Containment.CGROUP or item.kind is WorkloadKind.HOST for item in self.members)
+        return self.netns.shared
 
     @property
     def slotted(self) -> tuple[Workload, ...]:
@@ -41,9 +41,15 @@ def occupied(workloads: Sequence[Workload]) -> dict[int, Occupied]:
         if item.running and item.netns is not None and item.netns_path and item.kind is not WorkloadKind.EXTERNAL:
             found.setdefault(item.netns, []).append(item)
     return {
-        inode: Occupied(netns=Netns(inode=inode, path=_path(members)), members=_owner_first(members))
+        inode: Occupied(
+            netns=Netns(inode=inode, path=_path(members), shared=_shared(members)), members=_owner_first(members)
+        )
         for inode, members in found.items()
     }
+
+
+def _shared(members: Sequence[Workload]) -> bool:
+    return any(item.containment is Containment.CGROUP or item.kind is WorkloadKind.HOST for item in members)
 
 
 def _owner_first(members: Sequence[Workload]) -> tuple[Workload, ...]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from enforcer.change import Texts, chain_holds, plan_change, texts_of
 from enforcer.kernel import Kernel
-from enforcer.netns import Netns
+from enforcer.names import IN, OUT
+from enforcer.netns import NamespaceGone, Netns
 from enforcer.observed import Observed
 from enforcer.pace import Pace
 from enforcer.plan import Plan
@@ -34,15 +35,14 @@ class Settled:
     """How long reading, writing and reading back took."""
     drift: tuple[str, ...] = ()
     sealed: Sealed | None = None
-    """How the outer ends of its interfaces are, when the plan seals them."""
+    """How the outer ends of its interfaces are, when the plan seals them or they could not be opened."""
 
 
 class Place:
     """Methods may be called from any thread; one at a time works on the namespace."""
 
-    def __init__(self, netns: Netns, kernel: Kernel, *, host: bool = False) -> None:
-        """`host`: the namespace is an engine's own and lives on without workloads."""
-        self.netns, self.host = netns, host
+    def __init__(self, netns: Netns, kernel: Kernel) -> None:
+        self.netns = netns
         self.pace = Pace()
         self.lock = threading.RLock()
         self.held: Plan | None = None
@@ -50,10 +50,12 @@ class Place:
         self.wanted: Plan | None = None
         """The plan that was last tried."""
         self.unjudged: set[str] = set()
-        """Our chains that stand here for the first time: what was connected before them has not been judged yet."""
+        """Chains that judge what comes in and stand here for the first time: they have not seen older connections."""
         self.settled_at = 0.0
         """When the plan was last seen to hold, on the caller's clock."""
         self._suspected: float | None = None
+        self._open = False
+        """Whether the outer ends of its interfaces are known to be without filters of ours."""
         self._kernel = kernel
         self._written: Texts = {}
 
@@ -99,7 +101,7 @@ class Place:
                     if sealed is not None and plan == self.held:
                         drift += sealed.changed
                     self._written, self.held = texts_of(observed), plan
-                    self.unjudged |= first
+                    self.unjudged = (self.unjudged | first) & self._judging(plan)
                     seconds = time.monotonic() - start
                     return Settled(observed=observed, wrote=attempt > 0, seconds=seconds, drift=drift, sealed=sealed)
                 if attempt == 0 and plan == self.held:
@@ -112,14 +114,25 @@ class Place:
 
     def _seal(self, plan: Plan) -> Sealed | None:
         """What is at the outer ends is looked at only when it matters: wanted, left from before, or not known yet."""
-        if plan.seal is None:
-            if not self.host and (self.held is None or self.held.seal is not None):
-                self._kernel.seal(self.netns, None)
+        if plan.seal is None and (self._open or self.netns.shared):
             return None
+        release = plan.seal is None and self.held is not None and self.held.seal is not None
+        self._open = False
         try:
-            return self._kernel.seal(self.netns, plan.seal)
+            sealed = self._kernel.seal(self.netns, plan.seal)
+        except NamespaceGone:
+            raise
         except EnforcementFailed as error:
+            if release:
+                raise
             return Sealed(problem=str(error))
+        self._open = plan.seal is None
+        return sealed if plan.seal is not None else None
+
+    def _judging(self, plan: Plan) -> frozenset[str]:
+        """In a shared namespace each workload has a chain of its own; the one that leads there judges nobody."""
+        names = frozenset(name for table in plan.tables.values() for name in table.chains)
+        return names - {IN, OUT} if self.netns.shared else names & {IN}
 
     def _forget(self, plan: Plan, observed: Observed) -> None:
         """Chains that were just written have a text of their own again; what was right keeps its remembered text."""

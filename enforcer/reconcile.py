@@ -14,15 +14,15 @@ from enforcer.desired import Desired
 from enforcer.isolation import isolate, refused
 from enforcer.kernel import Kernel, Watching
 from enforcer.loop import Background
-from enforcer.names import IN
 from enforcer.netns import NamespaceGone, find
 from enforcer.owners import Occupied
 from enforcer.place import Place, Settled
 from enforcer.plan import Plan
 from enforcer.proof import enforcement_checks, seal_check
-from enforcer.scope import Scope, cgroup_folder
+from enforcer.scope import cgroup_folder
 from enforcer.slots import cgroup_path, slot_names
 from enforcer.status import Statuses, containment_checks, state_of
+from enforcer.unjudged import cut_unjudged
 from ringfence.clock import Clock
 from ringfence.config import Enforce
 from ringfence.errors import EnforcementFailed
@@ -30,7 +30,6 @@ from ringfence.log import logger
 from ringfence.model.enforcement import Drift, Enforcement, EnforcementState
 from ringfence.model.quarantine import Check, Quarantine, QuarantineState
 from ringfence.model.ruleset import Ruleset
-from ringfence.model.verdict import Mode
 from ringfence.model.workload import Containment, Workload, WorkloadKind
 
 OWN_NAMESPACE = Path("/proc/self/ns/net")
@@ -64,7 +63,7 @@ class Enforcer:
         own = OWN_NAMESPACE.stat().st_ino if own_inode is None else own_inode
         self._settings, self._clock, self._kernel, self._monotonic = settings, clock, kernel, monotonic
         self._report, self._cgroups = report, cgroups
-        self._desired = Desired(mask=settings.mark_mask, own_inode=own, cgroup_exists=lambda path: bool(cgroups(path)))
+        self._desired = Desired(mask=settings.mark_mask, own_inode=own, cgroups=cgroups)
         self._statuses = Statuses(host)
         self._lock = threading.RLock()
         self._places: dict[int, Place] = {}
@@ -191,7 +190,7 @@ class Enforcer:
         place = self._place(occupied)
         with place.lock:
             settled = place.settle(self._desired.plan(occupied))
-            left = self._cut_unjudged(occupied, place)
+            left = cut_unjudged(self._kernel, self._desired, occupied, place)
             self._let_receive(occupied)
             now, seconds = self._clock(), self._monotonic()
             suspected = max(place.seen(seconds), settled.seconds)
@@ -205,36 +204,12 @@ class Enforcer:
             since = now - timedelta(seconds=suspected)
             self._report(Drift(workload=occupied.owner.id, found=since, repaired=now, what=what))
         state = EnforcementState.PARTIAL if fighting or left else EnforcementState.IN_FORCE
-        reason = FIGHT if fighting else left or settled.observed.mixed
+        reason = FIGHT if fighting else left or settled.observed.mixed or (settled.sealed.problem if settled.sealed else "")
         if place.held is not None and place.held.problem:
             state, reason = EnforcementState.FAILED, place.held.problem
         self._tell_all(occupied, state, reason, enforcement_checks(settled.observed), drifted=bool(settled.drift))
         self._prove(occupied, settled)
         return settled
-
-    def _cut_unjudged(self, occupied: Occupied, place: Place) -> str:
-        """The first rules in `protect` end what was connected before them; returns what could not be ended.
-
-        Nothing was tracked until then: the first packet to come by would count as the opening of its connection, and
-        whatever follows as an answer, against the policy.
-        """
-        problems = []
-        for member in occupied.slotted if occupied.host else (occupied.owner,):
-            slot = self._desired.slot_of(member) if occupied.host else None
-            chain = slot.chain("I") if slot else IN
-            ruleset = self._desired.ruleset_of(member.id) if occupied.host else self._desired.ruleset(occupied)
-            if chain not in place.unjudged:
-                continue
-            if ruleset is not None and ruleset.mode is Mode.PROTECT and self._desired.quarantine(member.id) is None:
-                try:
-                    problem = self._kernel.cut(occupied.netns, self._scope(member) if slot else None).problem
-                except EnforcementFailed as error:
-                    problem = str(error)
-                if problem:
-                    problems.append(f"connections older than the rules could not be ended: {problem}")
-                    continue
-            place.unjudged.discard(chain)
-        return "; ".join(problems)
 
     def _let_receive(self, occupied: Occupied) -> None:
         """Host-network workloads that nothing isolates receive (again), also those released while we were away."""
@@ -253,7 +228,7 @@ class Enforcer:
         with self._place(occupied).lock:
             for member in occupied.members:
                 order = self._desired.quarantine(member.id)
-                if order is None or self._refusal(member):
+                if order is None or self._refusal(member) or self._cgroup_is_gone(occupied, member):
                     continue
                 if self._proven.get(member.id) == (occupied.netns.inode, member.started) and not settled.drift:
                     continue
@@ -271,26 +246,27 @@ class Enforcer:
             return self._isolate(workload, quarantine, occupied, place.settle(self._desired.plan(occupied)))
 
     def _isolate(self, workload: Workload, order: Quarantine, occupied: Occupied, settled: Settled) -> Quarantine:
+        if self._cgroup_is_gone(occupied, workload):
+            raise EnforcementFailed(f"the cgroup of {workload.name} is gone")
+        with self._lock:
+            self._receiving.discard((workload.id, workload.started))
         done = isolate(
             order,
             settled.observed,
             kernel=self._kernel,
             netns=occupied.netns,
-            scope=self._scope(workload) if occupied.host else None,
+            scope=self._desired.scope_of(workload) if occupied.host else None,
             clock=self._clock,
             extra=(*containment_checks(workload), *([seal_check(settled.sealed)] if settled.sealed else [])),
         )
         self._desired.settled(done)
         with self._lock:
             self._proven[workload.id] = occupied.netns.inode, workload.started
-            self._receiving.discard((workload.id, workload.started))
         return done
 
-    def _scope(self, workload: Workload) -> Scope:
-        slot = self._desired.slot_of(workload)
-        if slot is None:
-            raise EnforcementFailed(f"the cgroup of {workload.name} is gone")
-        return Scope(slot=slot.number, folder=self._cgroups(cgroup_path(workload)))
+    def _cgroup_is_gone(self, occupied: Occupied, workload: Workload) -> bool:
+        """Nothing in a host's own namespace is that workload's any more."""
+        return occupied.host and self._desired.scope_of(workload) is None
 
     def _refusal(self, workload: Workload) -> str:
         """Why a quarantine cannot even be tried; empty when it can."""
@@ -320,16 +296,14 @@ class Enforcer:
 
     def _place(self, occupied: Occupied) -> Place:
         with self._lock:
-            place = self._places.setdefault(
-                occupied.netns.inode, Place(occupied.netns, self._kernel, host=occupied.host)
-            )
+            place = self._places.setdefault(occupied.netns.inode, Place(occupied.netns, self._kernel))
             place.netns = occupied.netns
             return place
 
     def _leave(self, place: Place) -> None:
         """Nobody stands there any more. A host's own namespace lives on: what stood there for cgroups goes away."""
         try:
-            if place.held is not None and place.host:
+            if place.held is not None and place.netns.shared:
                 place.netns = find(place.netns)
                 place.settle(Plan())
         except (EnforcementFailed, OSError) as error:

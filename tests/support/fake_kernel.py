@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from enforcer.change import Change
-from enforcer.connections import Cut
+from enforcer.connections import Cut, scoped
 from enforcer.frames import Seal
 from enforcer.kernel import Access
 from enforcer.names import CHAIN_PREFIX, Family, Network, is_our_chain
@@ -92,7 +92,7 @@ class FakeKernel:
         self.namespaces: dict[int, FakeNamespace] = {}
         self.writes: list[int] = []
         self.reads: list[int] = []
-        self.cuts: list[int] = []
+        self.cuts: list[tuple[int, Scope | None]] = []
         self.deaf: set[str] = set()
         """Cgroup folders whose sockets receive nothing."""
         self.fail_restore: dict[Family, int] = {}
@@ -102,6 +102,8 @@ class FakeKernel:
         """Called once, before the next write."""
         self.broken: dict[int, Exception] = {}
         """What every access to a namespace raises."""
+        self.sealing = ""
+        """Why interfaces cannot be sealed or opened; empty when they can."""
         self.watching = FakeWatch()
 
     def add(self, inode: int) -> Netns:
@@ -137,6 +139,8 @@ class FakeKernel:
 
     def seal(self, netns: Netns, seal: Seal | None) -> Sealed:
         namespace = self._namespace(netns)
+        if self.sealing:
+            raise EnforcementFailed(self.sealing)
         changed = () if namespace.seal == seal else ("the filters of veth0",)
         namespace.seal = seal
         return Sealed(detail="closed", problem=namespace.unsealable, changed=changed)
@@ -149,7 +153,8 @@ class FakeKernel:
 
     def cut(self, netns: Netns, scope: Scope | None, access: Access = ()) -> Cut:
         namespace = self._namespace(netns)
-        self.cuts.append(netns.inode)
+        scoped(netns, scope)
+        self.cuts.append((netns.inode, scope))
         count, namespace.connections = namespace.connections, 0
         return Cut(connections=count, sockets=count, left=0)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
 
 from enforcer.connections import cut_connections, leaving
 from enforcer.netns import Netns
@@ -68,3 +71,10 @@ def test_what_a_controlled_access_grants_is_neither_counted_nor_destroyed() -> N
     assert " ".join(tcp).endswith("and not ( dst 10.0.0.1/32 and sport >= :2 and sport <= :2 )")
     other = cut_connections(NETNS, Tools(), None, [access(Direction.EGRESS, "10.0.0.1/32", service(6, 2))])
     assert other.connections == 2, "the far end did not open that one"
+
+
+def test_a_hosts_own_namespace_is_never_cut_as_a_whole() -> None:
+    tools = Tools()
+    with pytest.raises(EnforcementFailed, match="never cut as a whole"):
+        cut_connections(replace(NETNS, shared=True), tools)
+    assert not tools.calls

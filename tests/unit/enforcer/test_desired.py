@@ -18,7 +18,7 @@ TARGET = workload(Netns(inode=7, path="/a"))
 
 
 def desired(*, cgroup_exists: bool = True) -> Desired:
-    return Desired(mask=MASK, own_inode=1, cgroup_exists=lambda path: cgroup_exists)
+    return Desired(mask=MASK, own_inode=1, cgroups=lambda path: f"/fake/{path}" if cgroup_exists else "")
 
 
 def test_a_workload_gets_its_ruleset_and_its_order() -> None:
@@ -43,6 +43,7 @@ def test_one_dead_cgroup_does_not_stop_the_rest() -> None:
     wish.replace([replace(TARGET, containment=Containment.CGROUP, cgroup="/x")], {TARGET.id: ruleset()})
     wish.assign(())
     assert wish.plan(wish.namespaces()[7]) == Plan()
+    assert wish.scope_of(wish.namespaces()[7].owner) is None
 
 
 def test_a_guest_may_bring_the_ruleset_when_the_owner_has_none() -> None:

@@ -36,6 +36,7 @@ def test_what_does_not_run_or_has_no_namespace_is_left_out() -> None:
 
 def test_a_host_network_workload_makes_it_a_hosts_namespace() -> None:
     assert occupied([replace(OWNER, containment=Containment.CGROUP)])[7].host
+    assert occupied([replace(OWNER, kind=WorkloadKind.HOST)])[7].netns.shared
     assert not occupied([OWNER])[7].host
 
 

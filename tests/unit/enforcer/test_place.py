@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from enforcer.frames import seal_of
 from enforcer.names import IN, Family
 from enforcer.observed import ObservedRule
 from enforcer.place import ATTEMPTS, VERIFY_SECONDS, Place
@@ -13,6 +16,7 @@ from tests.support.fake_kernel import FakeKernel, FakeNamespace, fake_namespace
 from tests.support.rulesets import DENY_ALL, address_set, rule, ruleset
 
 MASK = 0x00FFFF00
+SEAL = seal_of(())
 OLD = namespace_plan(ruleset([rule(16, True, "a"), DENY_ALL], sets=[address_set("a", "10.0.0.0/8")]), None, MASK)
 NEW = namespace_plan(ruleset([rule(17, True, "a"), DENY_ALL], sets=[address_set("a", "10.0.0.0/8")]), None, MASK)
 
@@ -102,3 +106,23 @@ def test_suspicion_lasts_until_it_is_seen_to_hold() -> None:
         assert place.seen(103.0) == 4.0
         assert not place.due(OLD, 103.0)
         assert place.due(NEW, 103.0)
+
+
+def test_without_tc_ordinary_rules_come_into_force_and_what_could_not_be_opened_is_told() -> None:
+    with fake_namespace() as (kernel, netns):
+        place, kernel.sealing = Place(netns, kernel), "tc is not installed"
+        sealed = place.settle(OLD).sealed
+        assert sealed is not None
+        assert sealed.problem == "tc is not installed"
+        kernel.sealing, kernel.namespaces[netns.inode].seal = "", SEAL
+        assert place.settle(OLD).sealed is None
+        assert kernel.namespaces[netns.inode].seal is None, "looked at again until it is known"
+
+
+def test_interfaces_that_were_sealed_and_cannot_be_opened_are_no_release() -> None:
+    with fake_namespace() as (kernel, netns):
+        place = Place(netns, kernel)
+        place.settle(replace(OLD, seal=SEAL))
+        kernel.sealing = "tc is not installed"
+        with pytest.raises(EnforcementFailed, match="tc is not installed"):
+            place.settle(OLD)
