@@ -74,9 +74,7 @@ def _peer_match(rule: RulesetRule, direction: Direction, set_of: Callable[[str],
 def _targets(
     rule: RulesetRule, direction: Direction, family: Family, style: Style, service: Tokens
 ) -> Iterator[Tokens]:
-    if rule.log_only:
-        yield log_target(f"log:{direction.value[0]}:{rule.number}")
-    elif rule.allow:
+    if rule.allow:
         yield ("-j", "CONNMARK", "--set-xmark", style.mark(rule.number))
         yield ("-j", style.accept)
     else:

@@ -12,12 +12,6 @@ from ringfence.model.policy import Network
 from ringfence.model.ruleset import AddressSet
 from ringfence.model.workload import Address
 
-HALVES: dict[Network, tuple[Network, Network]] = {
-    ip_network("0.0.0.0/0"): (ip_network("0.0.0.0/1"), ip_network("128.0.0.0/1")),
-    ip_network("::/0"): (ip_network("::/1"), ip_network("8000::/1")),
-}
-"""Kernel sets of networks take no prefix of length 0."""
-
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
@@ -120,11 +114,10 @@ def host_network(address: Address) -> Network:
 
 def address_set(item: Addresses) -> AddressSet:
     """The form that an enforcer takes."""
-    whole = [half for network in item.members for half in HALVES.get(network, (network,))]
     return AddressSet(
         name=item.name,
-        ipv4=tuple(network for network in whole if isinstance(network, IPv4Network)),
-        ipv6=tuple(network for network in whole if isinstance(network, IPv6Network)),
+        ipv4=tuple(network for network in item.members if isinstance(network, IPv4Network)),
+        ipv6=tuple(network for network in item.members if isinstance(network, IPv6Network)),
     )
 
 

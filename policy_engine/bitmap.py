@@ -47,8 +47,6 @@ class Bitmap:
                     continue
                 first = len(self.refs)
                 for index, rule in enumerate(rules):
-                    if rule.action is Action.LOG:
-                        continue
                     ref = RuleRef(tier=tier.name, policy=policy.name, direction=direction, index=index)
                     bit = self._add(ref, rule.action)
                     self._note(bit, rule.peers, rule.services)

@@ -197,9 +197,8 @@ class _Compiler:
         return RulesetRule(
             number=self._numbers[line.ref],
             ref=line.ref,
-            allow=line.action in (Action.ALLOW, Action.LOG),
+            allow=line.action is Action.ALLOW,
             reject=line.action is Action.REJECT,
-            log_only=line.action is Action.LOG,
             peers=line.match.include.name if line.match.include else None,
             not_peers=line.match.exclude.name if line.match.exclude else None,
             service=line.match.service,

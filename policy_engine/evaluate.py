@@ -87,7 +87,7 @@ def _walk_tier(
             continue
         selected = True
         for index, rule in enumerate(rules):
-            if rule.action is not Action.LOG and rule_matches(rule, peer, request):
+            if rule_matches(rule, peer, request):
                 return RuleRef(tier=tier.name, policy=policy.name, direction=direction, index=index), rule.action
     return (RuleRef(tier=tier.name, policy="", direction=direction, index=-1), tier.default) if selected else None
 

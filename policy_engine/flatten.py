@@ -79,7 +79,7 @@ def _emit(tiers: Sequence[FlatTier], end: Line, context: Match, lines: list[Line
             _emit(tiers[1:], end, narrowed, lines)
         else:
             lines.append(Line(narrowed, line.ref, line.action))
-        if line.match.everything and line.action is not Action.LOG:
+        if line.match.everything:
             return
 
 

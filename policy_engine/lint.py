@@ -26,14 +26,7 @@ def _rules(policies: PolicySet) -> Iterator[Problem]:
 def _policy_rules(policy: Policy, direction: Direction) -> Iterator[Problem]:
     rules = policy.rules(direction) or ()
     for index, rule in enumerate(rules):
-        earlier = next(
-            (
-                number
-                for number, item in enumerate(rules[:index])
-                if item.action is not Action.LOG and rule_covers(item, rule)
-            ),
-            None,
-        )
+        earlier = next((number for number, item in enumerate(rules[:index]) if rule_covers(item, rule)), None)
         if earlier is None:
             continue
         same = rules[earlier].action is rule.action

@@ -37,7 +37,6 @@ RESPONSE_KEYS = (
     "protected",
     "dry_run",
 )
-TIER_DEFAULTS = (Action.ALLOW, Action.DENY, Action.REJECT, Action.PASS)
 MAX_TIERS = 32
 MAX_PASSED_RULES = 1_000_000
 """Each `pass` rule repeats the later tiers for what it matches; this bounds the product."""
@@ -97,8 +96,6 @@ def _read_tiers(reader: Reader, top: Mapping, sets: Sets) -> tuple[Tier, ...]:
         fields = reader.mapping(node, path, ("name", "default"), ("name",))
         name = reader.name(fields, path)
         default = reader.choice(fields, "default", path, Action, Action.DENY)
-        if default not in TIER_DEFAULTS:
-            reader.problems.add(node.line, f"{path}.default", f"`{default}` cannot be a default: it decides nothing")
         if name in RESERVED_TIERS or name in set(Direction):
             reader.problems.add(node.line, f"{path}.name", f"`{name}` is a name of the product's own")
         names.append((name, node.line))

@@ -68,12 +68,8 @@ def _read_rule(reader: Reader, node: Node, direction: Direction, path: str, sets
         )
         node = Mapping(node.line, {key: item for key, item in node.entries.items() if key != wrong})
     fields = reader.mapping(node, path, ("name", "action", side, *SERVICE_KEYS, "services"), ("action",))
-    action = reader.choice(fields, "action", path, Action, Action.DENY)
-    if action is Action.LOG:
-        line = fields.entries["action"].line
-        reader.problems.add(line, f"{path}.action", "`log` adds nothing: every connection is recorded, with its rule")
     return Rule(
-        action=action,
+        action=reader.choice(fields, "action", path, Action, Action.DENY),
         peers=_read_peers(reader, fields, side, path, sets),
         services=_read_services(reader, fields, path),
         name=reader.field_text(fields, "name", path),

@@ -13,13 +13,12 @@ Network = IPv4Network | IPv6Network
 
 
 class Action(StrEnum):
-    """`PASS` goes on to the next tier, `LOG` goes on to the next rule, `REJECT` answers where `DENY` is silent."""
+    """`PASS` goes on to the next tier, `REJECT` answers where `DENY` is silent."""
 
     ALLOW = "allow"
     DENY = "deny"
     REJECT = "reject"
     PASS = "pass"  # noqa: S105 -- a policy action, no secret
-    LOG = "log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,14 +49,13 @@ class RulesetRule:
     """First match decides. `peers` names an `AddressSet` of the ruleset (None: any address).
 
     `not_peers` names addresses that do not match although `peers` does. `service` is one protocol with its ports.
-    `allow` False drops (or answers, when `reject`). `log_only` reports and goes on to the next rule.
+    `allow` False drops (or answers, when `reject`).
     """
 
     number: int
     ref: RuleRef
     allow: bool
     reject: bool = False
-    log_only: bool = False
     peers: str | None = None
     not_peers: str | None = None
     service: Service = field(default_factory=Service)

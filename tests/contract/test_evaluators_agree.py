@@ -82,11 +82,11 @@ def check_rulesets(policies: PolicySet, rulesets: dict[str, Ruleset], packet: Pa
         if own not in OWNERS:
             continue
         executed = execute(rulesets[OWNERS[own].id], direction, peer, request)
-        assert (executed.allowed, str(executed.rule.ref)) == (allowed, rule)
-        action = action_of(policies, executed.rule.ref)
-        assert executed.rule.reject is (action is Action.REJECT)
-        expected = DEFAULT_ALLOW_RULE if not executed.rule.ref.tier else number_of(executed.rule.ref)
-        assert executed.rule.number == expected
+        assert (executed.allow, str(executed.ref)) == (allowed, rule)
+        action = action_of(policies, executed.ref)
+        assert executed.reject is (action is Action.REJECT)
+        expected = DEFAULT_ALLOW_RULE if not executed.ref.tier else number_of(executed.ref)
+        assert executed.number == expected
 
 
 def check_batch(policies: PolicySet, packets: Sequence[Packet]) -> None:
@@ -133,40 +133,7 @@ def test_every_list_ends_in_a_rule_for_everything_and_names_only_sets_that_exist
         assert all(len(name) <= 27 for name in names)
         for direction in Direction:
             last = ruleset.rules(direction)[-1]
-            assert (last.peers, last.not_peers, last.log_only) == (None, None, False)
+            assert (last.peers, last.not_peers) == (None, None)
             assert last.service.protocol is None
             used = {name for rule in ruleset.rules(direction) for name in (rule.peers, rule.not_peers) if name}
             assert used <= names
-
-
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-@given(policies=policy_sets(), seed=st.integers(0, 2**32 - 1))
-def test_logging_rules_never_change_a_verdict(policies: PolicySet, seed: int) -> None:
-    silent = PolicySet(
-        tiers=tuple(
-            type(tier)(
-                name=tier.name,
-                default=tier.default,
-                policies=tuple(
-                    type(policy)(
-                        name=policy.name,
-                        tier=policy.tier,
-                        selector=policy.selector,
-                        ingress=_without_logs(policy.ingress),
-                        egress=_without_logs(policy.egress),
-                    )
-                    for policy in tier.policies
-                ),
-            )
-            for tier in policies.tiers
-        )
-    )
-    for packet in random_packets(random.Random(seed), 20):
-        assert slow_connection(policies, packet) == slow_connection(silent, packet)
-        source, destination, request = ends(packet)
-        given_by = evaluate(policies, source, destination, request).connection.outcome
-        assert given_by is evaluate(silent, source, destination, request).connection.outcome
-
-
-def _without_logs(rules: tuple[object, ...] | None) -> tuple[object, ...] | None:
-    return None if rules is None else tuple(rule for rule in rules if rule.action is not Action.LOG)  # type: ignore[attr-defined]

@@ -84,7 +84,6 @@ RULESETS = {
             ALLOW_ALL,
         ]
     ),
-    "logged and let through": ruleset([rule(16, False, None, service(), log_only=True), ALLOW_ALL]),
     "more ports than one match holds": ruleset(
         [rule(16, True, None, service(6, *range(1000, 1030), (79, 81))), DENY_ALL]
     ),
@@ -114,7 +113,6 @@ def random_ruleset(seed: int) -> Ruleset:
             service(protocol, *ports),
             not_peers=pick.choice([None, None, *names]),
             reject=not allow and pick.random() < 0.3,
-            log_only=pick.random() < 0.1,
         )
 
     lists = [[*(some(16 + at) for at in range(pick.randint(1, 6))), pick.choice([ALLOW_ALL, DENY_ALL])] for _ in "ie"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from policy_engine.endpoint import Request
 from ringfence.model.policy import Service
 from ringfence.model.ruleset import AddressSet, Ruleset, RulesetRule
@@ -11,33 +9,16 @@ from ringfence.model.verdict import Direction
 from ringfence.model.workload import Address
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Executed:
-    """The rule that decided and the numbers of the rules that only logged before it."""
-
-    rule: RulesetRule
-    logged: tuple[int, ...]
-
-    @property
-    def allowed(self) -> bool:
-        return self.rule.allow
-
-
-def execute(ruleset: Ruleset, direction: Direction, peer: Address, request: Request) -> Executed:
-    """First match decides.
+def execute(ruleset: Ruleset, direction: Direction, peer: Address, request: Request) -> RulesetRule:
+    """The rule that decides: the first match.
 
     Raises:
         LookupError: no rule matched, or a rule names a set that the ruleset does not have.
     """
     sets = {item.name: item for item in ruleset.sets}
-    logged: list[int] = []
     for rule in ruleset.rules(direction):
-        if not _matches(rule, sets, peer, request):
-            continue
-        if rule.log_only:
-            logged.append(rule.number)
-            continue
-        return Executed(rule=rule, logged=tuple(logged))
+        if _matches(rule, sets, peer, request):
+            return rule
     raise LookupError("the list does not end in a rule that matches everything")
 
 
@@ -52,9 +33,7 @@ def _matches(rule: RulesetRule, sets: dict[str, AddressSet], peer: Address, requ
 def _contains(addresses: AddressSet, peer: Address) -> bool:
     members = addresses.ipv4 if peer.version == 4 else addresses.ipv6
     number = int(peer)
-    return any(
-        int(item.network_address) <= number <= int(item.broadcast_address) and item.prefixlen > 0 for item in members
-    )
+    return any(int(item.network_address) <= number <= int(item.broadcast_address) for item in members)
 
 
 def _serves(service: Service, request: Request) -> bool:

@@ -52,11 +52,7 @@ def slow_direction(policies: PolicySet, direction: Direction, packet: Packet) ->
                 ]
         if not selected:
             continue
-        decisive = [
-            (name, rule.action)
-            for name, rule in candidates
-            if rule.action is not Action.LOG and _rule(rule, other_labels, other, packet)
-        ]
+        decisive = [(name, rule.action) for name, rule in candidates if _rule(rule, other_labels, other, packet)]
         decisive.append((f"{tier.name}/{direction.value}/default", tier.default))
         name, action = decisive[0]
         if action is not Action.PASS:

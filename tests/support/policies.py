@@ -143,7 +143,7 @@ peers = st.builds(
 )
 rules = st.builds(
     Rule,
-    action=st.sampled_from([Action.ALLOW, Action.DENY, Action.REJECT, Action.PASS, Action.PASS, Action.LOG]),
+    action=st.sampled_from([Action.ALLOW, Action.DENY, Action.REJECT, Action.PASS, Action.PASS]),
     peers=st.lists(peers, max_size=2).map(tuple),
     services=st.lists(services, max_size=2).map(tuple),
 )
@@ -169,28 +169,6 @@ def policy_sets(draw: st.DrawFn) -> PolicySet:
         tiers.append(Tier(name=f"t{tier}", policies=policies, default=default))
     group = Group(name="everything", selector=Selector(text="all()"), mode=Mode.PROTECT)
     return PolicySet(tiers=tuple(tiers), groups=(group,))
-
-
-def with_logs(policies: PolicySet) -> PolicySet:
-    """Rules named `log` only log: policies of other products have such rules, native text does not."""
-
-    def logged(rules_: tuple[Rule, ...] | None) -> tuple[Rule, ...] | None:
-        if rules_ is None:
-            return None
-        return tuple(replace(rule, action=Action.LOG) if rule.name == "log" else rule for rule in rules_)
-
-    return replace(
-        policies,
-        tiers=tuple(
-            replace(
-                tier,
-                policies=tuple(
-                    replace(item, ingress=logged(item.ingress), egress=logged(item.egress)) for item in tier.policies
-                ),
-            )
-            for tier in policies.tiers
-        ),
-    )
 
 
 def random_packets(chance: random.Random, count: int) -> list[Packet]:

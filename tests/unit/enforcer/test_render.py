@@ -28,7 +28,6 @@ def lines(item: RulesetRule, family: Family = Family.IPV4, style: Style = STYLE,
     [
         (rule(16, True), ["-j CONNMARK --set-xmark 0x1000/0xffff00", "-j ACCEPT"]),
         (rule(16, False), ["-j NFLOG --nflog-prefix rf:i:16 --nflog-group 21062", "-j DROP"]),
-        (rule(16, False, log_only=True), ["-j NFLOG --nflog-prefix log:i:16 --nflog-group 21062"]),
         (
             rule(16, False, None, service(6, 80), reject=True),
             [
@@ -45,7 +44,7 @@ def lines(item: RulesetRule, family: Family = Family.IPV4, style: Style = STYLE,
             ],
         ),
     ],
-    ids=["allow", "deny", "log", "reject tcp", "reject anything"],
+    ids=["allow", "deny", "reject tcp", "reject anything"],
 )
 def test_a_rule_becomes_these_rules(item: RulesetRule, expected: list[str]) -> None:
     assert lines(item) == expected

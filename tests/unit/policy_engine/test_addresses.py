@@ -69,10 +69,10 @@ def test_a_name_follows_the_definition_and_not_the_members() -> None:
     assert len(one.name) <= 27
 
 
-def test_both_families_are_kept_apart_and_whole_families_are_halved() -> None:
+def test_both_families_are_kept_apart() -> None:
     found = address_set(addresses("any", [ip_network("::/0"), ip_network("0.0.0.0/0"), ip_network("10.0.0.0/8")]))
-    assert [str(item) for item in found.ipv4] == ["0.0.0.0/1", "128.0.0.0/1"]
-    assert [str(item) for item in found.ipv6] == ["::/1", "8000::/1"]
+    assert [str(item) for item in found.ipv4] == ["0.0.0.0/0"]
+    assert [str(item) for item in found.ipv6] == ["::/0"]
 
 
 def test_families_never_intersect() -> None:

@@ -15,7 +15,7 @@ from ringfence.model.ruleset import DEFAULT_ALLOW_RULE, UNENFORCED_RULE, Ruleset
 from ringfence.model.verdict import Direction, Mode, RuleRef
 from ringfence.model.workload import NetworkKind, Workload, WorkloadKind
 from tests.support.fake_ruleset import execute
-from tests.support.policies import START, with_logs, workload
+from tests.support.policies import START, workload
 
 TEXT = """\
 version: 1
@@ -30,7 +30,6 @@ policies:
     ingress:
       - {action: allow, from: {selector: "role == 'api'"}, protocol: tcp, ports: [5432]}
       - {action: reject, from: {networks: [office], except: [10.1.1.0/24]}}
-      - {name: log, action: pass}
   - name: web
     tier: application
     selector: "role == 'web'"
@@ -56,7 +55,7 @@ class Numbers:
 
 def compiled(text: str = TEXT) -> tuple[dict[str, Ruleset], Numbers]:
     numbers = Numbers()
-    return compile_rulesets(with_logs(parse_policy(text)), [API, DB, WEB], numbers), numbers
+    return compile_rulesets(parse_policy(text), [API, DB, WEB], numbers), numbers
 
 
 def test_a_workload_gets_only_the_rules_that_select_it() -> None:
@@ -65,14 +64,12 @@ def test_a_workload_gets_only_the_rules_that_select_it() -> None:
     assert [str(rule.ref) for rule in database.ingress] == [
         "application/db/ingress/0",
         "application/db/ingress/1",
-        "application/db/ingress/2",
         "application/ingress/default",
     ]
-    assert [(rule.allow, rule.reject, rule.log_only) for rule in database.ingress] == [
-        (True, False, False),
-        (False, True, False),
-        (True, False, True),
-        (False, False, False),
+    assert [(rule.allow, rule.reject) for rule in database.ingress] == [
+        (True, False),
+        (False, True),
+        (False, False),
     ]
     assert [rule.number for rule in database.egress] == [DEFAULT_ALLOW_RULE]
     assert numbers.refs() == {str(rule.ref) for rule in database.ingress}
@@ -89,17 +86,17 @@ def test_peers_become_the_addresses_that_workloads_hold_now() -> None:
 
 
 def test_a_new_peer_changes_members_but_no_rule() -> None:
-    before = compile_rulesets(with_logs(parse_policy(TEXT)), [API, DB], Numbers())["id-db"]
+    before = compile_rulesets(parse_policy(TEXT), [API, DB], Numbers())["id-db"]
     more = workload("api2", {"role": "api"}, ["10.0.0.9"])
-    after = compile_rulesets(with_logs(parse_policy(TEXT)), [API, more, DB], Numbers())["id-db"]
+    after = compile_rulesets(parse_policy(TEXT), [API, more, DB], Numbers())["id-db"]
     assert (before.ingress, before.egress) == (after.ingress, after.egress)
     assert before.sets != after.sets
     assert before.digest != after.digest
 
 
 def test_order_of_the_inventory_does_not_matter() -> None:
-    one = compile_rulesets(with_logs(parse_policy(TEXT)), [API, DB, WEB], Numbers())
-    other = compile_rulesets(with_logs(parse_policy(TEXT)), [WEB, DB, API], Numbers())
+    one = compile_rulesets(parse_policy(TEXT), [API, DB, WEB], Numbers())
+    other = compile_rulesets(parse_policy(TEXT), [WEB, DB, API], Numbers())
     assert {key: item.digest for key, item in one.items()} == {key: item.digest for key, item in other.items()}
 
 
@@ -112,7 +109,7 @@ def test_out_of_protect_everything_is_allowed_and_marked_so() -> None:
 
 
 def test_only_what_numbering_lists_is_asked_for() -> None:
-    numbers = {ref for ref, _ in numbered(with_logs(parse_policy(TEXT)))}
+    numbers = {ref for ref, _ in numbered(parse_policy(TEXT))}
     assert set(compiled()[1].asked) <= numbers
 
 
@@ -121,7 +118,7 @@ def test_only_running_workloads_with_a_namespace_get_rules_and_the_rest_are_stil
     gone = replace(workload("gone", {"role": "api"}, ["10.0.0.66"]), ended=START + timedelta(1))
     bare = workload("bare", {"role": "db"}, [], netns=None)
     host = workload("host", {"role": "db"}, ["10.0.0.1"], kind=WorkloadKind.HOST)
-    rulesets = compile_rulesets(with_logs(parse_policy(TEXT)), [office, gone, bare, host, DB], Numbers())
+    rulesets = compile_rulesets(parse_policy(TEXT), [office, gone, bare, host, DB], Numbers())
     assert set(rulesets) == {"id-db"}
     members = [str(item) for item in rulesets["id-db"].sets[0].ipv4 + rulesets["id-db"].sets[1].ipv4]
     assert "192.0.2.7/32" in " ".join([*members, *(str(n) for s in rulesets["id-db"].sets for n in s.ipv4)])
@@ -133,15 +130,15 @@ def test_a_shared_namespace_has_one_ruleset_that_of_its_owner() -> None:
     guest = workload("guest", {"role": "web"}, [], netns=5, network=NetworkKind.SHARED)
     orphan = workload("orphan", {"role": "db"}, [], netns=6, network=NetworkKind.SHARED)
     assert [item.name for item in namespace_owners([guest, owner, orphan])] == ["orphan", "owner"]
-    rulesets = compile_rulesets(with_logs(parse_policy(TEXT)), [guest, owner, orphan], Numbers())
+    rulesets = compile_rulesets(parse_policy(TEXT), [guest, owner, orphan], Numbers())
     assert set(rulesets) == {"id-owner", "id-orphan"}
 
 
 def test_a_selector_that_selects_nobody_matches_nobody() -> None:
-    rulesets = compile_rulesets(with_logs(parse_policy(TEXT)), [DB], Numbers())
+    rulesets = compile_rulesets(parse_policy(TEXT), [DB], Numbers())
     peer = ip_address("10.0.0.2")
     executed = execute(rulesets["id-db"], Direction.INGRESS, peer, Request(protocol=6, port=5432))
-    assert str(executed.rule.ref) == "application/ingress/default"
+    assert str(executed.ref) == "application/ingress/default"
 
 
 def test_many_ports_stay_one_rule() -> None:
@@ -150,7 +147,7 @@ def test_many_ports_stay_one_rule() -> None:
     assert [str(rule.ref) for rule in ruleset.ingress].count("application/db/ingress/0") == 1
     for port, allowed in ((1, True), (2, False), (99, True), (250, True), (301, False)):
         executed = execute(ruleset, Direction.INGRESS, ip_address("10.0.0.2"), Request(protocol=6, port=port))
-        assert executed.allowed is allowed
+        assert executed.allow is allowed
 
 
 PARTNER = """\
@@ -187,7 +184,7 @@ def test_a_named_network_outside_is_a_peer_as_flows_are_attributed_to_it(address
     rulesets = compile_rulesets(parse_policy(PARTNER), [API, inside], Numbers(), held)
     assert set(rulesets) == {"id-api", "id-inside"}
     executed = execute(rulesets["id-api"], Direction.EGRESS, ip_address(address), Request(protocol=6, port=443))
-    assert executed.allowed is allowed
+    assert executed.allow is allowed
 
 
 def test_a_denied_peer_is_not_reached_by_its_link_local_address() -> None:
@@ -196,7 +193,7 @@ def test_a_denied_peer_is_not_reached_by_its_link_local_address() -> None:
     ruleset = compile_rulesets(parse_policy(policy), [API, DB], Numbers(), held)["id-api"]
     for address, allowed in (("10.0.0.3", False), ("fe80::3", False), ("fe80::4", True)):
         executed = execute(ruleset, Direction.EGRESS, ip_address(address), Request(protocol=6, port=80))
-        assert executed.allowed is allowed
+        assert executed.allow is allowed
 
 
 def test_an_empty_policy_compiles_to_allowing_everything() -> None:

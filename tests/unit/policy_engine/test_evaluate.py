@@ -9,7 +9,6 @@ from policy_engine.evaluate import combine, evaluate, rule_of
 from policy_engine.parse import parse_policy
 from ringfence.model.policy import Action, PolicySet
 from ringfence.model.verdict import Basis, Direction, Outcome, RuleRef, parse_ref
-from tests.support.policies import with_logs
 
 TCP = Request(protocol=6, port=5432)
 
@@ -52,11 +51,6 @@ def test_pass_skips_the_rest_of_its_tier_only() -> None:
     )
     assert str(evaluate(policy, end("a"), end("b"), TCP).connection.rule) == "two/r/ingress/0"
     assert str(evaluate(policy, end("a"), end("b"), Request(protocol=17)).connection.rule) == "one/p/ingress/1"
-
-
-def test_log_goes_on_to_the_next_rule() -> None:
-    policy = policies("{name: p, tier: two, selector: all(), ingress: [{name: log, action: pass}, {action: allow}]}")
-    assert str(evaluate(with_logs(policy), end("a"), end("b"), TCP).connection.rule) == "two/p/ingress/1"
 
 
 def test_policies_of_a_tier_count_together_before_its_default() -> None:

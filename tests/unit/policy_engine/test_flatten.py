@@ -64,8 +64,6 @@ def test_a_pass_rule_repeats_the_later_tiers_for_what_it_matches() -> None:
 def test_nothing_follows_a_rule_that_matches_everything() -> None:
     tiers = [FlatTier((line("a", Action.PASS), line("b", Action.DENY)), line("default", Action.DENY))]
     assert shape(flatten(tiers, END)) == [("", "allow")]
-    logged = [FlatTier((line("log", Action.LOG), line("b", Action.DENY)), line("default", Action.DENY))]
-    assert shape(flatten(logged, END)) == [("log", "log"), ("b", "deny")]
 
 
 def test_rules_that_multiply_are_refused() -> None:

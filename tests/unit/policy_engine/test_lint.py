@@ -10,7 +10,7 @@ from policy_engine.lint import lint, rule_covers
 from policy_engine.matching import rule_matches
 from policy_engine.parse import parse_policy
 from ringfence.model.policy import PolicySet, Rule
-from tests.support.policies import random_packets, rules, with_logs
+from tests.support.policies import random_packets, rules
 
 TEXT = """\
 version: 1
@@ -23,7 +23,6 @@ policies:
     tier: t
     selector: all()
     ingress:
-      - {name: log, action: pass}
       - {action: allow, from: {networks: [10.0.0.0/8]}, protocol: tcp, ports: ["80-90"]}
       - {action: deny, from: {networks: [10.1.0.0/16]}, protocol: tcp, ports: [81, 85]}
       - {action: allow, from: {networks: [10.2.0.0/16]}, protocol: tcp, ports: [80]}
@@ -34,12 +33,12 @@ policies:
 
 
 def test_dead_rules_groups_and_tiers_are_named_with_their_lines() -> None:
-    assert [str(item) for item in lint(with_logs(parse_policy(TEXT)))] == [
+    assert [str(item) for item in lint(parse_policy(TEXT))] == [
         "line 4: groups.late: never counts: group every matches the same workloads before it",
         "line 5: tiers.empty: no policy is in this tier",
-        "line 13: p.ingress[2]: rule 3 is shadowed: rule 2 (allow) matches all that it matches",
-        "line 14: p.ingress[3]: rule 4 is redundant: rule 2 (allow) matches all that it matches",
-        "line 17: p.ingress[6]: rule 7 is shadowed: rule 6 (deny) matches all that it matches",
+        "line 12: p.ingress[1]: rule 2 is shadowed: rule 1 (allow) matches all that it matches",
+        "line 13: p.ingress[2]: rule 3 is redundant: rule 1 (allow) matches all that it matches",
+        "line 16: p.ingress[5]: rule 6 is shadowed: rule 5 (deny) matches all that it matches",
     ]
 
 

@@ -106,10 +106,13 @@ def test_everything_wrong_is_reported_at_once_in_order_of_line() -> None:
         ("version: 1\npolices: []", "line 2: policy.polices: unknown key `polices`; did you mean `policies`?"),
         ("version: 1\nversion: 1", "line 2: version: `version` stands here a second time, first in line 1"),
         ("version: 1\ntiers: [{name: a}, {name: a}]", "line 2: tiers: the name `a` is taken in line 2"),
-        ("version: 1\ntiers: [{name: a, default: log}]", "line 2: tiers[0].default: `log` cannot be a default"),
+        (
+            "version: 1\ntiers: [{name: a, default: log}]",
+            "line 2: tiers[0].default: `log` is none of allow, deny, reject, pass",
+        ),
         (
             "version: 1\ntiers: [{name: a}]\npolicies: [{name: p, tier: a, selector: all(), ingress: [{action: log}]}]",
-            "line 3: policies[0].ingress[0].action: `log` adds nothing: every connection is recorded, with its rule",
+            "line 3: policies[0].ingress[0].action: `log` is none of allow, deny, reject, pass",
         ),
         ("version: 1\ntiers: [{name: quarantine}]", "line 2: tiers[0].name: `quarantine` is a name of the product's"),
         ("version: 1\ntiers: [{name: ingress}]", "line 2: tiers[0].name: `ingress` is a name of the product's own"),

@@ -67,7 +67,7 @@ def test_a_rule_without_peers_or_services_means_all_of_them() -> None:
     [
         ("ingress: [{}]", "`action` is missing"),
         ("ingress: [allow]", "expected keys and values"),
-        ("ingress: [{action: permit}]", "none of allow, deny, reject, pass, log"),
+        ("ingress: [{action: permit}]", "none of allow, deny, reject, pass"),
         ("ingress: [{action: allow, to: {selector: all()}}]", "names the other end with `from`"),
         ("ingress: [{action: allow, from: {}}]", "an empty peer"),
         ("ingress: [{action: allow, from: []}]", "an empty list; leave `from` out"),
