@@ -204,7 +204,9 @@ class Enforcer:
             since = now - timedelta(seconds=suspected)
             self._report(Drift(workload=occupied.owner.id, found=since, repaired=now, what=what))
         state = EnforcementState.PARTIAL if fighting or left else EnforcementState.IN_FORCE
-        reason = FIGHT if fighting else left or settled.observed.mixed or (settled.sealed.problem if settled.sealed else "")
+        reason = (
+            FIGHT if fighting else left or settled.observed.mixed or (settled.sealed.problem if settled.sealed else "")
+        )
         if place.held is not None and place.held.problem:
             state, reason = EnforcementState.FAILED, place.held.problem
         self._tell_all(occupied, state, reason, enforcement_checks(settled.observed), drifted=bool(settled.drift))

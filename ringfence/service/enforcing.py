@@ -72,10 +72,13 @@ class Enforcing:
     def step(self) -> None:
         """Compile if policy or inventory changed, and hand the result to the enforcer.
 
-        When that fails the rules in the kernel stay as they are: the last good policy keeps holding.
+        When that fails the rules in the kernel stay as they are: the last good policy keeps holding. So they do while
+        no revision of the policy can be read.
         """
         with contextlib.suppress(StoreUnavailable):
             self._policy.refresh()
+        if not self._policy.known:
+            return
         current = self._policy.current
         if current.revision == self._compiled and not self._inventory_changed.is_set():
             return

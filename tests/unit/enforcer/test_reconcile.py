@@ -361,7 +361,9 @@ def test_the_first_rules_in_protect_end_what_was_open_and_only_they(mode: Mode) 
     world.desire(wanted=POLICY)
     world.enforcer = world.restarted()
     world.desire(wanted=ruleset([DENY_ALL]))
-    assert world.kernel.cuts == ([(1, None)] if mode is Mode.PROTECT else []), "a change, a repair and a restart end nothing"
+    assert world.kernel.cuts == ([(1, None)] if mode is Mode.PROTECT else []), (
+        "a change, a repair and a restart end nothing"
+    )
 
 
 def test_interfaces_are_sealed_for_a_quarantine_and_looked_at_every_two_seconds() -> None:

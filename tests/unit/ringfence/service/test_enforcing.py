@@ -162,3 +162,17 @@ def test_a_rule_is_named_where_it_stands_in_the_policy_in_force(tmp_path: Path) 
         enforcing.step()
         assert str(enforcing.rule_name(rule.number)) == "application/db/ingress/1", "connections outlive their rule"
         assert enforcing.rule_name(60_000) is None
+
+
+def test_while_no_revision_can_be_read_the_kernel_keeps_what_it_has(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        estate.state.policies.apply(text="version: 99\n", author="ada", reason="", at=NOW)
+        sink = RecordingSink()
+        enforcing = _enforcing(estate, sink)
+        enforcing.inventory_changed()
+        enforcing.step()
+        assert (sink.desired, enforcing.in_force) == ([], None)
+        estate.state.policies.apply(text=POLICY, author="ada", reason="", at=NOW)
+        enforcing.step()
+        assert enforcing.in_force is None
+        assert len(sink.desired) == 1
