@@ -27,6 +27,11 @@ LAST_POLICY_RULE = 65_535
 """What fits the sixteen bits of the connection mark that `enforce.mark_mask` has unless told otherwise."""
 
 
+def last_rule_of(mask: int) -> int:
+    """The last rule number that fits the bits of a mark `mask`."""
+    return min(LAST_POLICY_RULE, mask // (mask & -mask))
+
+
 def reserved_ref(number: int, direction: Direction) -> RuleRef | None:
     """The reference behind one of the product's own numbers, so that a flow can name it; None for any other number."""
     tiers = {UNENFORCED_RULE: UNENFORCED_TIER, DEFAULT_ALLOW_RULE: "", QUARANTINE_RULE: QUARANTINE_TIER}

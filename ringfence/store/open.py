@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ringfence.config import Config
 from ringfence.errors import ConfigError, StoreUnavailable
+from ringfence.model.ruleset import last_rule_of
 from ringfence.store.database.opening import open_state
 from ringfence.store.duckdb import DuckDBFlowStore
 from ringfence.store.elastic import ElasticFlowStore
@@ -40,7 +41,8 @@ def open_state_store(config: Config) -> State:
         StoreUnavailable: the folder cannot be used, or the server does not answer.
     """
     target = config.store.state
-    return open_state(private_folder(config.general.data_dir) / STATE_FILE if target == "sqlite" else target)
+    place = private_folder(config.general.data_dir) / STATE_FILE if target == "sqlite" else target
+    return open_state(place, last_rule=last_rule_of(config.enforce.mark_mask))
 
 
 def private_folder(path: Path) -> Path:

@@ -13,6 +13,7 @@ from alembic.util import CommandError
 
 import ringfence.store.migrations
 from ringfence.errors import StoreUnavailable
+from ringfence.model.ruleset import LAST_POLICY_RULE
 from ringfence.store.database.connection import Database, connect
 from ringfence.store.database.deletions import DeletionTable
 from ringfence.store.database.enforcements import EnforcementTable
@@ -50,10 +51,10 @@ _MIGRATING = threading.Lock()  # alembic keeps the environment it runs in, in a 
 class DatabaseState:
     """`State`: all repositories over one database. Thread-safe; several processes may have it open."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, last_rule: int = LAST_POLICY_RULE) -> None:
         self._database = database
         self.policies: PolicyHistory = PolicyTable(database)
-        self.rule_numbers: RuleNumbers = RuleNumberTable(database)
+        self.rule_numbers: RuleNumbers = RuleNumberTable(database, last=last_rule)
         self.quarantines: Quarantines = QuarantineTable(database)
         self.findings: Findings = FindingTable(database)
         self.workloads: Workloads = WorkloadTable(database)
@@ -68,8 +69,8 @@ class DatabaseState:
         self._database.close()
 
 
-def open_state(target: str | Path) -> DatabaseState:
-    """Open, and create or upgrade as needed; `target` as in `connect`.
+def open_state(target: str | Path, *, last_rule: int = LAST_POLICY_RULE) -> DatabaseState:
+    """Open, and create or upgrade as needed; `target` as in `connect`. Rules get numbers up to `last_rule`.
 
     Raises:
         ConfigError: an URL that cannot be used.
@@ -84,7 +85,7 @@ def open_state(target: str | Path) -> DatabaseState:
     except BaseException:
         database.close()
         raise
-    return DatabaseState(database)
+    return DatabaseState(database, last_rule=last_rule)
 
 
 def migrate(connection: sa.Connection) -> None:

@@ -59,8 +59,13 @@ class _Plan:
 
 
 def _plan(rows: Iterable[Any], rules: Rules, at: datetime, last: int) -> _Plan:
-    known: dict[Key, Any] = {(row.tier, row.policy, row.direction, row.digest): row for row in rows}
     plan, new = _Plan(), list[tuple[RuleRef, str]]()
+    known: dict[Key, Any] = {}
+    for row in rows:
+        if row.number <= last:
+            known[row.tier, row.policy, row.direction, row.digest] = row
+        else:  # given when the mark had more bits
+            plan.dropped.append(row.number)
     for ref, digest in rules:
         row = known.pop(_key(ref, digest), None)
         if row is None:
@@ -76,9 +81,10 @@ def _plan(rows: Iterable[Any], rules: Rules, at: datetime, last: int) -> _Plan:
     if len(free) < len(new):
         raise RingfenceError(
             f"the policy needs {len(new)} new rule numbers, and {len(free)} of {last - FIRST_POLICY_RULE + 1} are free",
-            hint=f"numbers of rules out of force become free after {REST.days} days; change fewer rules at once",
+            hint=f"numbers of rules out of force become free after {REST.days} days; change fewer rules at once, "
+            "or give enforce.mark_mask more bits",
         )
-    plan.dropped = [number for number in free if number <= highest]
+    plan.dropped += [number for number in free if number <= highest]
     for number, (ref, digest) in zip(free, new, strict=True):
         plan.numbers[ref] = number
         plan.changed.append(_row(number, ref, digest))

@@ -11,6 +11,7 @@ from ringfence.model.ruleset import (
     QUARANTINE_RULE,
     Ruleset,
     RulesetRule,
+    last_rule_of,
     log_prefix,
     mark_of,
     number_of,
@@ -29,6 +30,12 @@ def test_a_number_survives_in_the_mark_beside_the_bits_of_others(number: int, ot
 def test_a_number_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="does not fit"):
         mark_of(0x10000, DEFAULT_MASK)
+
+
+@pytest.mark.parametrize(("mask", "last"), [(DEFAULT_MASK, 0xFFFF), (0xFF00, 0xFF), (0xF, 15), (0xFFFFFF, 0xFFFF)])
+def test_the_last_rule_number_fits_the_mask(mask: int, last: int) -> None:
+    assert last_rule_of(mask) == last
+    assert number_of(mark_of(last, mask), mask) == last
 
 
 @given(st.integers(0, 2**31), st.sampled_from(Direction), st.integers(0, 255))

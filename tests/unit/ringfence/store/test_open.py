@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from ringfence.config import Config, load
-from ringfence.errors import ConfigError, StoreLocked, StoreUnavailable
+from ringfence.errors import ConfigError, RingfenceError, StoreLocked, StoreUnavailable
+from ringfence.model.verdict import Direction, RuleRef
 from ringfence.store.duckdb import DuckDBFlowStore
 from ringfence.store.open import open_flow_store, open_state_store, private_folder
 
@@ -50,3 +52,13 @@ def test_another_flow_store_is_refused(tmp_path: Path, target: str) -> None:
 def test_another_state_store_is_refused(tmp_path: Path, target: str) -> None:
     with pytest.raises(ConfigError, match=r"store\.state"):
         open_state_store(config(tmp_path, state=target))
+
+
+def test_a_mark_of_few_bits_leaves_few_rule_numbers(tmp_path: Path) -> None:
+    narrow = load(environment={}, flags={"general.data_dir": tmp_path, "enforce.mark_mask": 0x1F00})
+    rules = [(RuleRef(tier="t", policy="p", direction=Direction.INGRESS, index=n), str(n)) for n in range(17)]
+    state = open_state_store(narrow)
+    state.rule_numbers.check(rules[:16], at=datetime(2026, 1, 1, tzinfo=UTC))
+    with pytest.raises(RingfenceError, match="16 of 16 are free"):
+        state.rule_numbers.check(rules, at=datetime(2026, 1, 1, tzinfo=UTC))
+    state.close()

@@ -75,3 +75,13 @@ def test_a_number_that_came_back_into_force_does_not_rest(database: Database) ->
         table.assign(rules(*digests), at=NOW + step * timedelta(days=1))
     with pytest.raises(RingfenceError):
         table.check(rules("e", "b", "c", "d"), at=NOW + REST + timedelta(days=1))
+
+
+def test_numbers_from_before_the_mark_had_fewer_bits_are_given_anew(database: Database) -> None:
+    RuleNumberTable(database).assign(rules("a", "b", "c", "d", "e", "f"), at=NOW)
+    with pytest.raises(RingfenceError, match="are free"):
+        RuleNumberTable(database, last=FEW).check(rules("a", "f", "g", "h", "i"), at=NOW)
+    later = NOW + REST
+    RuleNumberTable(database).assign(rules("e", "f"), at=NOW)
+    numbers = RuleNumberTable(database, last=FEW).assign(rules("e", "f"), at=later)
+    assert sorted(numbers.values()) == [FIRST_POLICY_RULE, FIRST_POLICY_RULE + 1]
