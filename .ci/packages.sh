@@ -3,7 +3,7 @@
 # Elsewhere than on Debian and Ubuntu, or without root, it names them and how to install them.
 set -eu
 
-runtime='iptables:iptables ip6tables:iptables ipset:ipset conntrack:conntrack ip:iproute2 nsenter:util-linux sysctl:procps'
+runtime='iptables:iptables ip6tables:iptables ipset:ipset conntrack:conntrack ip:iproute2 ss:iproute2 tc:iproute2 nsenter:util-linux sysctl:procps'
 demo='busybox:busybox-static'
 test='dockerd:docker.io nft:nftables tcpdump:tcpdump tshark:tshark redis-server:redis-server chromium:chromium
       chromedriver:chromium-driver npm:npm pdftotext:poppler-utils mvn:maven ps:procps'
@@ -35,7 +35,7 @@ fi
 
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "These programs are missing; their Debian packages are:$missing"
-    echo "  Fedora, RHEL:  dnf install iptables-nft ipset conntrack-tools iproute util-linux procps-ng busybox"
+    echo "  Fedora, RHEL:  dnf install iptables-nft ipset conntrack-tools iproute iproute-tc util-linux procps-ng busybox"
     echo "  Alpine:        apk add iptables ipset conntrack-tools iproute2 util-linux procps busybox-static"
     echo "  Arch:          pacman -S iptables-nft ipset conntrack-tools iproute2 util-linux procps-ng busybox"
     exit 0

@@ -23,6 +23,13 @@ FEATURES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("comment", ("-m", "comment", "--comment", "ringfence", "-j", "ACCEPT"), "rules cannot carry their digest"),
     ("reject", ("-j", "REJECT"), "`reject` rules cannot answer"),
 )
+TOOLS = (
+    ("conntrack", "a quarantine cannot cut what is connected already", "conntrack"),
+    ("ss", "a quarantine cannot end sockets, programs wait for their time-out", "iproute2"),
+    ("tc", "a quarantine cannot close interfaces against packet sockets", "iproute2"),
+    ("nsenter", "no rule can be written in a container's namespace", "util-linux"),
+)
+"""Program, what is lost without it, and its package."""
 CGROUP = ("-m", "cgroup", "--path", "/", "-j", "ACCEPT")
 SETTABLE = """import pathlib, sys
 for name in ("acct", "timestamp", "events"):
@@ -40,6 +47,7 @@ def netfilter(config: Config, host: Host) -> tuple[Check, ...]:
             *_family(host, inside, f"iptables{suffix}", "IPv4"),
             *_family(host, inside, f"ip6tables{suffix}", "IPv6"),
             *_sets(host, inside, f"iptables{suffix}"),
+            *_tools(host),
             _cgroup(host, inside, f"iptables{suffix}"),
             _settings(inside),
         )
@@ -80,6 +88,16 @@ def _sets(host: Host, inside: Inside, command: str) -> tuple[Check, ...]:
     if not matched.worked:
         return (GROUP.fail("ipset", f"sets cannot be matched in rules: {matched.words}", "modprobe xt_set"),)
     return (GROUP.ok("ipset", "sets of both families can be made and matched"),)
+
+
+def _tools(host: Host) -> tuple[Check, ...]:
+    missing = [item for item in TOOLS if host.find(item[0]) is None]
+    if not missing:
+        return (GROUP.ok("tools", f"{', '.join(name for name, _, _ in TOOLS)} are installed"),)
+    return tuple(
+        GROUP.warn(name, f"{name} is not installed: {cost}", f"install the package {package}")
+        for name, cost, package in missing
+    )
 
 
 def _cgroup(host: Host, inside: Inside, command: str) -> Check:

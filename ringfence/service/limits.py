@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from ringfence.config import Enforce
 from ringfence.doctor.host import Host
-from ringfence.doctor.netfilter import PREFIX
+from ringfence.doctor.netfilter import PREFIX, TOOLS
 from ringfence.doctor.rights import missing_capabilities
 
 PROGRAMS = (
     ("iptables", "IPv4 rules cannot be written"),
     ("ip6tables", "IPv6 rules cannot be written"),
     ("ipset", "rules with peers cannot be written"),
-    ("conntrack", "a quarantine cannot cut what is connected already"),
+    *((name, cost) for name, cost, _ in TOOLS),
 )
 """Program and what is lost without it."""
 
@@ -31,3 +31,11 @@ def enforcement_limits(settings: Enforce, host: Host) -> tuple[str, ...]:
         if host.find(name) is None:
             found.append(f"{cost}: {name} is not installed")
     return tuple(found)
+
+
+def reporting_limits(dropped: int) -> tuple[str, ...]:
+    """What is missing in the records of enforcement, drift and quarantine; `dropped` counts since the start."""
+    if not dropped:
+        return ()
+    noun = "report" if dropped == 1 else "reports"
+    return (f"{dropped} {noun} of the enforcer are in no record: the state store was away for too long",)

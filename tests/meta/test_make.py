@@ -67,7 +67,7 @@ def test_where_there_is_no_apt_the_missing_programs_and_their_names_elsewhere_ar
 
 
 def test_what_is_there_is_not_installed_again(tmp_path: Path) -> None:
-    programs = ("iptables", "ip6tables", "ipset", "conntrack", "ip", "nsenter", "sysctl")
+    programs = ("iptables", "ip6tables", "ipset", "conntrack", "ip", "ss", "tc", "nsenter", "sysctl")
     for name in programs:
         (tmp_path / name).write_text("#!/bin/sh\n", encoding="utf-8")
         (tmp_path / name).chmod(0o755)

@@ -11,7 +11,7 @@ ALL_COMMANDS = frozenset(
     f"{family}{suffix}"
     for family in ("iptables", "ip6tables")
     for suffix in ("", "-nft", "-legacy", "-nft-save", "-legacy-save")
-) | {"ipset"}
+) | {"ipset", "conntrack", "ss", "tc", "nsenter"}
 
 
 class AnsweringHost(Host):

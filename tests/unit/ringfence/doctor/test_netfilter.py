@@ -48,6 +48,7 @@ def test_missing_programs_are_named() -> None:
     assert found["IPv4"].detail == "iptables is not installed: IPv4 cannot be enforced"
     assert found["IPv6"].state is CheckState.FAIL
     assert found["ipset"].hint == "install the package ipset"
+    assert found["tc"].hint == "install the package iproute2"
     assert found["cgroup match"].state is CheckState.UNKNOWN
     assert backends(Config(), AnsweringHost(commands=frozenset()))[0].state is CheckState.FAIL
 
