@@ -23,6 +23,9 @@ QUARANTINES = Gauge("ringfence_quarantines", "Workloads in quarantine.", ["state
 FINDINGS = Counter("ringfence_findings", "New findings.", ["severity"], registry=REGISTRY)
 RESPONSES = Counter("ringfence_responses", "Automated responses.", ["result"], registry=REGISTRY)
 AUDIT_RECORDS = Counter("ringfence_audit_records", "Records appended to the audit log.", registry=REGISTRY)
+REPORTS_DROPPED = Counter(
+    "ringfence_enforcer_reports_dropped", "Reports of the enforcer that found no room.", registry=REGISTRY
+)
 LOOP_FAILURES = Counter("ringfence_loop_failures", "Steps of a service loop that failed.", ["loop"], registry=REGISTRY)
 LOG_LINES_LOST = Counter("ringfence_log_lines_lost", "Log lines that could not be written.", registry=REGISTRY)
 HTTP_REQUESTS = Counter("ringfence_http_requests", "Requests answered.", ["route", "status"], registry=REGISTRY)

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from ringfence import metrics
 from ringfence.log import logger
 from ringfence.model.enforcement import Drift, Enforcement
 from ringfence.model.quarantine import Quarantine
@@ -35,6 +36,7 @@ class Reported:
             if len(self._waiting) >= self._limit:
                 self._waiting.popleft()
                 self.dropped += 1
+                metrics.REPORTS_DROPPED.inc()
                 if self.dropped == 1:
                     self._log.error("reports of the enforcer are dropped", waiting=self._limit)
             self._waiting.append(report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ringfence import metrics
 from ringfence.errors import StoreUnavailable
 from ringfence.model.enforcement import Drift
 from ringfence.service.reported import Report, Reported
@@ -43,8 +44,10 @@ def test_what_could_not_be_kept_is_kept_later_and_in_order() -> None:
 def test_beyond_the_limit_the_oldest_is_dropped_and_counted() -> None:
     store = Store()
     reported = Reported(store.take, waiting=2)
+    before = metrics.REPORTS_DROPPED._value.get()
     for name in ("a", "b", "c"):
         reported.put(_drift(name))
+    assert metrics.REPORTS_DROPPED._value.get() == before + 1
     store.away = False
     reported.step()
     assert (store.taken, reported.dropped) == (["b", "c"], 1)
