@@ -45,15 +45,17 @@ class Responding:
         quarantines: Quarantines,
         findings: Findings,
         find: Callable[[str], Workload | None],
+        known: Callable[[str], Workload | None],
         account: Callable[[AuditEvent], None],
         wake: Callable[[], None],
         clock: Clock,
         protected: Selector | None = None,
     ) -> None:
+        """`find` tells workloads of this kernel, `known` those of any host, running or not."""
         self._policy = policy
         self._quarantines = quarantines
         self._findings = findings
-        self._find = find
+        self._find, self._known = find, known
         self._account = account
         self._wake = wake
         self._clock = clock
@@ -92,7 +94,7 @@ class Responding:
                 rule=item.author.removeprefix(AUTHOR),
                 workload=item.workload,
                 at=item.created,
-                labels=found.labels if (found := self._find(item.workload)) is not None else None,
+                labels=found.labels if (found := self._find(item.workload) or self._known(item.workload)) else None,
             )
             for item in self._quarantines.list(limit=1000)
             if item.author.startswith(AUTHOR) and item.created > now - HOUR

@@ -31,13 +31,15 @@ def _responding(
     *,
     quarantines: Any = None,
     findings: Any = None,
+    policy: str = POLICY,
 ) -> Responding:
-    estate.state.policies.apply(text=POLICY, author="ada", reason="", at=NOW)
+    estate.state.policies.apply(text=policy, author="ada", reason="", at=NOW)
     return Responding(
         policy=PolicyInForce(estate.state.policies),
         quarantines=quarantines or estate.state.quarantines,
         findings=findings or estate.state.findings,
         find=lambda workload: API if workload == API.id else None,
+        known=estate.state.workloads.get,
         account=estate.audit.append,
         wake=lambda: calls.append("woken"),
         clock=lambda: NOW + timedelta(seconds=1),
@@ -78,6 +80,7 @@ def test_the_cap_outlives_a_restart(tmp_path: Path) -> None:
             quarantines=estate.state.quarantines,
             findings=estate.state.findings,
             find=lambda workload: API,
+            known=estate.state.workloads.get,
             account=estate.audit.append,
             wake=lambda: None,
             clock=lambda: NOW + timedelta(seconds=2),
@@ -161,3 +164,30 @@ def test_a_workload_that_a_person_isolated_meanwhile_is_not_isolated_twice(tmp_p
         responding.observe(DENIED)
         assert [item.id for item in estate.state.quarantines.active()] == ["ada's"]
         assert estate.actions() == ["automation:contain: response withheld api"]
+
+
+@pytest.mark.parametrize(("role", "isolated"), [("db", True), ("api", False), (None, False)])
+def test_the_cap_for_a_label_counts_workloads_of_other_hosts_by_their_own_labels(
+    tmp_path: Path, role: str | None, isolated: bool
+) -> None:
+    policy = POLICY.replace("max_per_hour: 1", "max_per_hour: 9, max_per_label: {role: 1}")
+    with Estate(tmp_path) as estate:
+        there = replace(API, id="id-there", host="h2", labels={"role": role or ""})
+        if role is not None:
+            estate.state.workloads.save([there])
+        estate.state.quarantines.add(
+            Quarantine(
+                id="there",
+                workload=there.id,
+                workload_name="there",
+                host="h2",
+                state=QuarantineState.VERIFIED,
+                reason="scan",
+                author="automation:contain",
+                created=NOW,
+                expires=NOW + timedelta(hours=1),
+            )
+        )
+        responding = _responding(estate, [], policy=policy)
+        responding.observe(DENIED)
+        assert (API.id in {item.workload for item in estate.state.quarantines.active()}) is isolated
