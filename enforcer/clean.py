@@ -36,14 +36,13 @@ def clean(kernel: Kernel, namespaces: Iterable[Netns]) -> int:
 
 
 def _clean_one(kernel: Kernel, netns: Netns) -> bool:
-    opened = bool(kernel.seal(netns, None).changed)
     observed = kernel.read(netns)
-    if observed.empty:
-        return opened
-    kernel.write(netns, plan_change(Plan(), observed, {}))
-    if not kernel.read(netns).empty:
-        raise EnforcementFailed("something of ours is still there, or was put back: is `ringfence up` running?")
-    return True
+    if not observed.empty:
+        kernel.write(netns, plan_change(Plan(), observed, {}))
+        if not kernel.read(netns).empty:
+            raise EnforcementFailed("something of ours is still there, or was put back: is `ringfence up` running?")
+    # Last: without tc the interfaces cannot be looked at, which must not keep the rules from going.
+    return bool(kernel.seal(netns, None).changed) or not observed.empty
 
 
 def clean_everywhere(settings: Enforce | None = None) -> int:

@@ -29,12 +29,15 @@ class Desired:
         self._rulesets: Mapping[str, Ruleset] = {}
         self._quarantines: dict[str, Quarantine] = {}
         self._slots: dict[int, str] = {}
+        self.known = False
+        """Whether anybody has said yet what should hold; until then only orders are known."""
         self._last: dict[str, Ruleset] = {}
         """The rulesets that a plan could express, by workload: a quarantine falls back on them."""
 
     def replace(self, workloads: Sequence[Workload], rulesets: Mapping[str, Ruleset]) -> None:
         """Everything that runs, and the ruleset of each by workload id."""
         with self._lock:
+            self.known = True
             self._workloads = {item.id: item for item in workloads if item.running}
             self._rulesets = dict(rulesets)
             self._last = {key: item for key, item in self._last.items() if key in self._workloads}
@@ -138,7 +141,7 @@ class Desired:
         return Slot(number=number, workload=workload, ruleset=ruleset, quarantine=quarantine, last=last)
 
     def scope_of(self, workload: Workload) -> Scope | None:
-        """The part of a host's own namespace that is this workload's; None when it has no slot, or its cgroup is gone."""
+        """The part of a host's own namespace that is this workload's; None: it has no slot, or its cgroup is gone."""
         slot = self.slot_of(workload)
         folder = self._cgroups(cgroup_path(workload)) if slot is not None else ""
         return Scope(slot=slot.number, folder=folder) if slot is not None and folder else None

@@ -79,6 +79,11 @@ def drops(observed: Observed) -> int:
     return total
 
 
+def isolates(observed: Observed) -> bool:
+    """Whether the rules of a quarantine stand there."""
+    return any(_logs_quarantine(rule.text) for at in observed.chains for rule in observed.rules(*at))
+
+
 def _logs_quarantine(text: str) -> bool:
     """Whether it is the log rule of a quarantine."""
     words = text.replace('"', "").split()

@@ -18,7 +18,7 @@ from enforcer.netns import NamespaceGone, find
 from enforcer.owners import Occupied
 from enforcer.place import Place, Settled
 from enforcer.plan import Plan
-from enforcer.proof import enforcement_checks, seal_check
+from enforcer.proof import enforcement_checks, isolates, seal_check
 from enforcer.scope import cgroup_folder
 from enforcer.slots import cgroup_path, slot_names
 from enforcer.status import Statuses, containment_checks, state_of
@@ -33,6 +33,7 @@ from ringfence.model.ruleset import Ruleset
 from ringfence.model.workload import Containment, Workload, WorkloadKind
 
 OWN_NAMESPACE = Path("/proc/self/ns/net")
+SWITCHED_OFF = "enforcement is switched off (enforce.enabled)"
 AWAY = "it does not run, or its network namespace is not known"
 FIGHT = "somebody keeps changing the rules: they are put back every few seconds"
 Report = Callable[[Enforcement | Drift | Quarantine], None]
@@ -115,21 +116,28 @@ class Enforcer:
         self._background.wake()
         return done
 
-    def release(self, quarantine: Quarantine) -> Quarantine:
+    def release(self, quarantine: Quarantine, workload: Workload | None = None) -> Quarantine:
         """End the isolation: what held before holds again, byte for byte. A workload that is away comes back free.
 
+        `workload`: as it runs now, None when it does not. While nobody said what should hold instead, it stays.
+
         Raises:
-            EnforcementFailed: the rules could not be written; it is tried again in the background.
+            EnforcementFailed: the rules are not known or could not be written; it is tried again in the background.
         """
+        place = self._desired.place_of(quarantine.workload)
+        awaited = workload is not None and not self._refusal(workload)
+        if (not self._desired.known and (place is not None or awaited)) or (place is None and awaited):
+            raise EnforcementFailed("it is not known yet what should hold instead")
         self._desired.free(quarantine)
         with self._lock:
             self._proven.pop(quarantine.workload, None)
-        place = self._desired.place_of(quarantine.workload)
-        if place is not None and self._settings.enabled:
-            try:
+        try:
+            if place is not None and self._settings.enabled:
                 self._settle(place)
-            except NamespaceGone:
-                self._log.info("released after its end", workload=quarantine.workload)
+            elif place is not None and isolates(self._kernel.read(place.netns)):
+                raise EnforcementFailed(f"its rules still stand, and {SWITCHED_OFF}")
+        except NamespaceGone:
+            self._log.info("released after its end", workload=quarantine.workload)
         return replace(quarantine, state=QuarantineState.RELEASED, released=quarantine.released or self._clock())
 
     def statuses(self) -> tuple[Enforcement, ...]:
@@ -273,7 +281,7 @@ class Enforcer:
     def _refusal(self, workload: Workload) -> str:
         """Why a quarantine cannot even be tried; empty when it can."""
         if not self._settings.enabled:
-            return "enforcement is switched off (enforce.enabled)"
+            return SWITCHED_OFF
         if workload.kind in (WorkloadKind.HOST, WorkloadKind.EXTERNAL):
             return f"a workload of kind {workload.kind.value} has no namespace of its own"
         if workload.containment is Containment.NOT_CONTAINABLE:
@@ -315,7 +323,7 @@ class Enforcer:
 
     def _all_off(self, workloads: Sequence[Workload]) -> None:
         for item in workloads:
-            self._tell(item, EnforcementState.OFF, "enforcement is switched off (enforce.enabled)")
+            self._tell(item, EnforcementState.OFF, SWITCHED_OFF)
 
     def _tell_all(
         self,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ringfence.model.policy import Action, Network, Peer, Policy, PolicySet, PortInterval, Problem, Rule, Service
+from ringfence.model.policy import Network, Peer, Policy, PolicySet, PortInterval, Problem, Rule, Service
 from ringfence.model.verdict import Direction
 
 

@@ -7,6 +7,7 @@ process: the state store is between them.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import Protocol
 
 from ringfence.clock import Clock
 from ringfence.errors import RingfenceError, StoreUnavailable
+from ringfence.log import logger
 from ringfence.model.event import AuditEvent, EventAction
 from ringfence.model.quarantine import Quarantine, QuarantineState
 from ringfence.model.workload import Workload
@@ -31,8 +33,8 @@ class Isolator(Protocol):
 
     def order(self, workload: Workload, quarantine: Quarantine) -> Quarantine: ...
 
-    def release(self, quarantine: Quarantine) -> Quarantine:
-        """End it, also while its workload is away: it must not be isolated when it comes back."""
+    def release(self, quarantine: Quarantine, workload: Workload | None) -> Quarantine:
+        """End it, also while its workload is away (None): it must not be isolated when it comes back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,38 +55,85 @@ class Containment:
         quarantines: Quarantines,
         isolator: Isolator,
         hosts: Callable[[], Collection[str]],
+        complete: Callable[[], Collection[str]],
         find: Callable[[str], Workload | None],
         account: Callable[[AuditEvent], None],
         changed: Callable[[Quarantine], None],
         clock: Clock,
     ) -> None:
+        """`hosts` are ours; of those in `complete` every workload is known, so whoever is not found there is gone."""
         self._quarantines = quarantines
         self._isolator = isolator
         self._hosts = hosts
+        self._complete = complete
         self._find = find
         self._account = account
         self._changed = changed
         self._clock = clock
         self._troubles: dict[str, _Trouble] = {}
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="containment")
+        self._in_hand: set[str] = set()
+        self._lock = threading.Lock()
+        self._log = logger("containment")
+        self.wake: Callable[[], None] = lambda: None
+        """Called when an order changed while it was carried out, so that more is due."""
 
-    def step(self) -> bool:
-        """Carry out everything that is due now; True when an order changed meanwhile, so that more is due.
+    @property
+    def in_hand(self) -> frozenset[str]:
+        """The orders that are waiting for their turn or being carried out."""
+        with self._lock:
+            return frozenset(self._in_hand)
+
+    def step(self) -> None:
+        """Begin everything that is due now and not in hand; does not wait for it.
 
         Raises:
-            StoreUnavailable: something could not be read or written down; what could be done was done.
+            StoreUnavailable: it is not known what is due.
         """
-        hosts = self._hosts()
+        hosts, in_hand = self._hosts(), self.in_hand  # first: an order that is done by now is read as it is then
         active = [item for item in self._quarantines.active() if item.host in hosts]
-        self._troubles = {item.id: self._troubles[item.id] for item in active if item.id in self._troubles}
-        due = [item for item in active if self._due(item)]
-        if not due:
-            return False
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="containment") as pool:
-            return any(list(pool.map(self._attend, due)))
+        for gone in self._troubles.keys() - {item.id for item in active}:
+            del self._troubles[gone]
+        for item in active:
+            if item.id not in in_hand and self._due(item):
+                with self._lock:
+                    self._in_hand.add(item.id)
+                self._pool.submit(self._carry_out, item)
+
+    def stop(self) -> None:
+        """Begin nothing more, and wait for what is being carried out: how it went must be written down."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def take(self, quarantine: Quarantine) -> None:
+        """Write down what the enforcer proved in the background; a state that is news is accounted for.
+
+        Raises:
+            StoreUnavailable: it was not written down.
+        """
+        before = self._quarantines.get(quarantine.id)
+        if not self._quarantines.settle(quarantine):
+            self.wake()
+        elif before is None or before.state is not quarantine.state:
+            self._account(self._event(EventAction.QUARANTINE_STATE, quarantine, "enforcer", ""))
+        self._changed(quarantine)
+
+    def _carry_out(self, quarantine: Quarantine) -> None:
+        again = False
+        try:
+            again = self._attend(quarantine)
+        except StoreUnavailable as error:
+            self._log.warning("how an order went was not written down", quarantine=quarantine.id, error=str(error))
+        finally:
+            with self._lock:
+                self._in_hand.discard(quarantine.id)
+        if again:
+            self.wake()
 
     def _due(self, quarantine: Quarantine) -> bool:
         if not self._ending(quarantine):
             return quarantine.state is QuarantineState.APPLYING
+        if quarantine.host not in self._complete() and self._find(quarantine.workload) is None:
+            return False
         trouble = self._troubles.get(quarantine.id)
         return trouble is None or trouble.again <= self._clock()
 
@@ -120,7 +169,8 @@ class Containment:
             quarantine = replace(quarantine, released=self._clock(), released_by=EXPIRY)
             if not self._quarantines.wish_release(quarantine.id, at=self._clock(), by=EXPIRY):
                 return True
-        done = replace(self._isolator.release(quarantine), state=QuarantineState.RELEASED)
+        workload = self._find(quarantine.workload)
+        done = replace(self._isolator.release(quarantine, workload), state=QuarantineState.RELEASED)
         if self._quarantines.settle(done):
             self._account(self._event(EventAction.QUARANTINE_RELEASED, done, done.released_by or EXPIRY, ""))
             self._changed(done)

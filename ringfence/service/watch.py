@@ -26,7 +26,7 @@ from ringfence.service.enforcing import Enforcing
 from ringfence.service.feed import Feed
 from ringfence.service.imports import imports_of
 from ringfence.service.lifecycle import Part
-from ringfence.service.limits import enforcement_limits
+from ringfence.service.limits import enforcement_limits, reporting_limits
 from ringfence.service.loop import PATIENCE, Loop
 from ringfence.service.policy import PolicyInForce
 from ringfence.service.reported import Report, Reported
@@ -96,18 +96,21 @@ class Watch:
             quarantines=state.quarantines,
             isolator=self.enforcer,
             hosts=self._hosts,
+            complete=self.collector.complete_hosts,
             find=self._find,
             account=accounting.account,
             changed=self._quarantine_changed,
             clock=utc_now,
         )
         self.containment_loop = Loop("containment", self._containment.step, seconds=1.0)
+        self._containment.wake = self.containment_loop.wake
         self.enforcing_loop = Loop("enforcing", self._enforcing.step, seconds=1.0)
         responding = Responding(
             policy=policy,
             quarantines=state.quarantines,
             findings=state.findings,
             find=self._find,
+            known=state.workloads.get,
             account=accounting.account,
             wake=self.containment_loop.wake,
             clock=utc_now,
@@ -132,6 +135,7 @@ class Watch:
         return [
             Part(name="restore", start=self._restore),
             Part(name="enforcer", start=self.enforcer.start, stop=self.enforcer.stop),
+            Part(name="orders", stop=self._containment.stop),
             *(Part(name=loop.name, start=loop.start, stop=loop.stop) for loop in self.loops),
             Part(name="collector", start=self.collector.start, stop=self.collector.stop),
         ]
@@ -141,6 +145,8 @@ class Watch:
         return (
             *self.collector.status()["limits"],
             *enforcement_limits(self._config.enforce, self._machine),
+            *((self._policy.refusal,) if self._policy.refusal else ()),
+            *reporting_limits(self._reported.dropped),
             *(f"{name} has stopped: see the log, and restart it" for name in self.stalled()),
         )
 
@@ -178,9 +184,7 @@ class Watch:
         elif isinstance(item, Drift):
             self._enforcing.note_drift(item)
         else:
-            if not self._state.quarantines.settle(item):
-                self.containment_loop.wake()
-            self._quarantine_changed(item)
+            self._containment.take(item)
 
     def _quarantine_changed(self, quarantine: Quarantine) -> None:
         self._feed.publish(

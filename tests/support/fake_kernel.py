@@ -104,6 +104,7 @@ class FakeKernel:
         """What every access to a namespace raises."""
         self.sealing = ""
         """Why interfaces cannot be sealed or opened; empty when they can."""
+        self.cut_raises: Exception | None = None
         self.watching = FakeWatch()
 
     def add(self, inode: int) -> Netns:
@@ -154,6 +155,8 @@ class FakeKernel:
     def cut(self, netns: Netns, scope: Scope | None, access: Access = ()) -> Cut:
         namespace = self._namespace(netns)
         scoped(netns, scope)
+        if self.cut_raises is not None:
+            raise self.cut_raises
         self.cuts.append((netns.inode, scope))
         count, namespace.connections = namespace.connections, 0
         return Cut(connections=count, sockets=count, left=0)

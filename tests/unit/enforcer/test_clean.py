@@ -37,3 +37,12 @@ def test_one_that_fails_does_not_keep_the_others_and_is_named() -> None:
         with pytest.raises(EnforcementFailed, match=str(netns.inode)):
             clean(kernel, [netns, second])
         assert kernel.read(second).empty
+
+
+def test_without_tc_the_rules_go_all_the_same_and_the_rest_is_told() -> None:
+    with fake_namespace() as (kernel, netns):
+        Place(netns, kernel).settle(PLAN)
+        kernel.sealing = "tc is not installed"
+        with pytest.raises(EnforcementFailed, match="tc is not installed"):
+            clean(kernel, [netns])
+        assert kernel.read(netns).empty

@@ -4,72 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
+from enforcer.clean import clean
 from enforcer.names import IN, Family
 from enforcer.observed import ObservedRule
 from enforcer.pace import FIGHT_PAUSE, FIGHT_REPAIRS
-from enforcer.reconcile import Enforcer
+from enforcer.proof import isolates
 from ringfence.config import Enforce
+from ringfence.errors import EnforcementFailed
 from ringfence.model.enforcement import Drift, Enforcement, EnforcementState
 from ringfence.model.quarantine import Quarantine, QuarantineState
 from ringfence.model.ruleset import Ruleset
-from ringfence.model.verdict import Mode
 from ringfence.model.workload import Containment, Workload, WorkloadKind
-from tests.support.fake_kernel import FakeKernel
-from tests.support.rulesets import DENY_ALL, START, quarantine, rule, ruleset, service, workload
+from tests.support.enforcer_world import OWN, POLICY, World
+from tests.support.rulesets import DENY_ALL, START, quarantine, rule, ruleset, workload
 from tests.support.wait import wait_until
-
-POLICY = ruleset([rule(16, True, None, service(6, 80)), DENY_ALL])
-OWN = 999
-
-
-class World:
-    """An enforcer over a fake kernel with one workload, and a clock that a test moves."""
-
-    def __init__(self, settings: Enforce | None = None) -> None:
-        self.kernel, self.seconds = FakeKernel(), 0.0
-        self.netns = self.kernel.add(1)
-        self.reported: list[Enforcement | Drift | Quarantine] = []
-        self.enforcer = self.restarted(settings)
-        self.target = workload(self.netns)
-
-    def restarted(self, settings: Enforce | None = None) -> Enforcer:
-        return Enforcer(
-            settings or Enforce(),
-            host="h",
-            clock=self.now,
-            kernel=self.kernel,
-            report=self.reported.append,
-            monotonic=lambda: self.seconds,
-            own_inode=OWN,
-            cgroups=lambda path: f"/fake/{path}",
-        )
-
-    def now(self) -> datetime:
-        return START + timedelta(seconds=self.seconds)
-
-    def desire(self, *workloads: Workload, wanted: Ruleset = POLICY) -> None:
-        items = workloads or (self.target,)
-        self.enforcer.desire(items, {item.id: wanted for item in items})
-        self.enforcer.reconcile()
-
-    def break_rules(self) -> None:
-        self.kernel.namespaces[1].tables[Family.IPV4][IN] = []
-
-    def all(self, kind: type) -> list[object]:
-        return [item for item in self.reported if isinstance(item, kind)]
-
-    def only(self, kind: type) -> Any:
-        (item,) = self.all(kind)
-        return item
-
-    @property
-    def state(self) -> EnforcementState:
-        return self.enforcer.statuses()[0].state
 
 
 def test_a_ruleset_comes_into_force_and_is_told_once() -> None:
@@ -162,7 +113,8 @@ def test_an_order_before_any_ruleset_holds_and_its_release_leaves_nothing() -> N
     world = World()
     done = world.enforcer.order(world.target, quarantine(world.target))
     assert done.state is QuarantineState.VERIFIED
-    world.enforcer.release(done)
+    world.enforcer.desire([world.target], {})
+    world.enforcer.release(done, world.target)
     assert world.kernel.read(world.netns).empty
 
 
@@ -287,7 +239,7 @@ def test_a_namespace_that_ended_is_no_error() -> None:
     world.seconds = 100.0
     world.enforcer.reconcile()
     order = quarantine(world.target)
-    assert world.enforcer.release(order).state is QuarantineState.RELEASED
+    assert world.enforcer.release(order, world.target).state is QuarantineState.RELEASED
 
 
 def test_the_host_itself_gets_no_rules() -> None:
@@ -348,24 +300,6 @@ def test_a_quarantine_stands_although_the_ruleset_cannot_be_expressed(earlier: R
     assert (len(rules) > 1) is (earlier is not None), "the ruleset before it is still there"
 
 
-@pytest.mark.parametrize("mode", Mode)
-def test_the_first_rules_in_protect_end_what_was_open_and_only_they(mode: Mode) -> None:
-    world = World()
-    world.desire(wanted=replace(POLICY, mode=mode))
-    assert world.kernel.cuts == ([(1, None)] if mode is Mode.PROTECT else [])
-    world.break_rules()
-    world.enforcer.reconcile()
-    del world.kernel.namespaces[1].tables[Family.IPV4][IN]
-    world.kernel.namespaces[1].tables[Family.IPV4]["INPUT"] = []
-    world.enforcer.reconcile()
-    world.desire(wanted=POLICY)
-    world.enforcer = world.restarted()
-    world.desire(wanted=ruleset([DENY_ALL]))
-    assert world.kernel.cuts == ([(1, None)] if mode is Mode.PROTECT else []), (
-        "a change, a repair and a restart end nothing"
-    )
-
-
 def test_interfaces_are_sealed_for_a_quarantine_and_looked_at_every_two_seconds() -> None:
     world = World()
     world.desire()
@@ -400,3 +334,61 @@ def test_an_isolated_host_network_workload_receives_nothing_until_it_is_released
     assert world.kernel.deaf == {"/fake/docker/abc"}
     world.enforcer.release(order)
     assert world.kernel.deaf == set()
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["its workload runs", "its workload is gone"])
+def test_after_a_restart_a_release_waits_until_it_is_known_what_should_hold_instead(running: bool) -> None:
+    world = World()
+    world.desire()
+    order = world.enforcer.order(world.target, quarantine(world.target))
+    world.enforcer = world.restarted()
+    world.enforcer.restore([order])
+    if running:
+        with pytest.raises(EnforcementFailed, match="not known yet"):
+            world.enforcer.release(order, world.target)
+        world.desire()
+    assert world.enforcer.release(order, world.target if running else None).state is QuarantineState.RELEASED
+    assert isolates(world.kernel.read(world.netns)) is not running
+
+
+def test_before_anything_is_desired_an_order_of_now_is_not_released_into_nothing() -> None:
+    world = World()
+    done = world.enforcer.order(world.target, quarantine(world.target))
+    with pytest.raises(EnforcementFailed, match="not known yet"):
+        world.enforcer.release(done, world.target)
+
+
+def test_switched_off_a_release_is_none_while_the_isolation_stands() -> None:
+    world = World()
+    world.desire()
+    done = world.enforcer.order(world.target, quarantine(world.target))
+    world.enforcer = world.restarted(Enforce(enabled=False))
+    world.enforcer.desire([world.target], {})
+    with pytest.raises(EnforcementFailed, match=r"still stand, and .*enforce\.enabled"):
+        world.enforcer.release(done, world.target)
+    clean(world.kernel, [world.netns])
+    assert world.enforcer.release(done, world.target).state is QuarantineState.RELEASED
+
+
+def test_whatever_isolating_meets_the_release_lets_its_sockets_receive_again() -> None:
+    world = World()
+    target = workload(world.netns, containment=Containment.CGROUP, cgroup="docker/abc")
+    world.desire(target)
+    world.kernel.cut_raises = OSError(24, "Too many open files")
+    with pytest.raises(OSError, match="Too many"):
+        world.enforcer.order(target, quarantine(target))
+    assert world.kernel.deaf == {"/fake/docker/abc"}
+    world.enforcer.release(quarantine(target), target)
+    assert world.kernel.deaf == set()
+
+
+def test_an_isolated_host_network_workload_that_dies_fails_nobody_else() -> None:
+    world = World()
+    target = workload(world.netns, containment=Containment.CGROUP, cgroup="docker/abc")
+    other = replace(target, id="w2", cgroup="docker/b")
+    world.desire(target, other)
+    world.enforcer.order(target, quarantine(target))
+    world.gone.add("docker/abc")
+    world.desire(target, other)
+    assert {item.workload: item.state for item in world.enforcer.statuses()}["w2"] is EnforcementState.IN_FORCE
+    assert world.enforcer.order(target, quarantine(target)).state is QuarantineState.FAILED

@@ -9,7 +9,7 @@ import pytest
 from enforcer.connections import Cut
 from enforcer.desired import Desired
 from enforcer.kernel import Access
-from enforcer.names import IN
+from enforcer.names import IN, Family
 from enforcer.netns import Netns
 from enforcer.place import Place
 from enforcer.scope import Scope
@@ -17,6 +17,7 @@ from enforcer.unjudged import cut_unjudged
 from ringfence.errors import EnforcementFailed
 from ringfence.model.verdict import Mode
 from ringfence.model.workload import Containment, Workload
+from tests.support import enforcer_world
 from tests.support.fake_kernel import FakeKernel
 from tests.support.rulesets import DENY_ALL, quarantine, ruleset, workload
 
@@ -110,3 +111,21 @@ def test_what_could_not_be_ended_is_told_and_tried_again() -> None:
     kernel.raises = False
     assert world.settle(world.target) == ""
     assert world.kernel.cuts == [(7, None)]
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_the_first_rules_in_protect_end_what_was_open_and_only_they(mode: Mode) -> None:
+    world = enforcer_world.World()
+    world.desire(wanted=replace(enforcer_world.POLICY, mode=mode))
+    assert world.kernel.cuts == ([(1, None)] if mode is Mode.PROTECT else [])
+    world.break_rules()
+    world.enforcer.reconcile()
+    del world.kernel.namespaces[1].tables[Family.IPV4][IN]
+    world.kernel.namespaces[1].tables[Family.IPV4]["INPUT"] = []
+    world.enforcer.reconcile()
+    world.desire(wanted=enforcer_world.POLICY)
+    world.enforcer = world.restarted()
+    world.desire(wanted=ruleset([DENY_ALL]))
+    assert world.kernel.cuts == ([(1, None)] if mode is Mode.PROTECT else []), (
+        "a change, a repair and a restart end nothing"
+    )

@@ -1,17 +1,18 @@
 """Quarantine orders: carried out once, released on wish or expiry, failures told and never hidden."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ringfence.errors import EnforcementFailed
+from ringfence.errors import EnforcementFailed, StoreUnavailable
 from ringfence.model.event import AuditEvent, EventAction
 from ringfence.model.quarantine import Check, Proof, Quarantine, QuarantineState
 from ringfence.model.workload import Workload, WorkloadKind
 from ringfence.service.containment import Containment
+from tests.support.wait import wait_until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WORKLOAD = Workload(id="w1", name="coupon", kind=WorkloadKind.CONTAINER, host="h1", started=NOW)
@@ -62,8 +63,8 @@ class RecordingIsolator:
         proof = Proof(at=NOW, checks=(Check(name="rules read back", passed=True, detail="both families"),))
         return replace(quarantine, state=QuarantineState.VERIFIED, proof=proof)
 
-    def release(self, quarantine: Quarantine) -> Quarantine:
-        self.calls.append(f"release {quarantine.workload}")
+    def release(self, quarantine: Quarantine, workload: Workload | None) -> Quarantine:
+        self.calls.append(f"release {quarantine.workload}" + ("" if workload is not None else " that is gone"))
         if self.failure:
             raise EnforcementFailed(self.failure)
         return replace(quarantine, state=QuarantineState.RELEASED)
@@ -90,17 +91,25 @@ def _containment(
     events: list[AuditEvent],
     *,
     workloads: Sequence[Workload] = (WORKLOAD,),
+    complete: Collection[str] = ("h1",),
     clock: Callable[[], datetime] = lambda: NOW,
 ) -> Containment:
     return Containment(
         quarantines=store,
         isolator=isolator,
         hosts=lambda: {"h1"},
+        complete=lambda: complete,
         find=lambda wanted: next((item for item in workloads if item.id == wanted), None),
         account=events.append,
         changed=lambda _: None,
         clock=clock,
     )
+
+
+def _step(containment: Containment) -> None:
+    """One step, and everything that it began."""
+    containment.step()
+    wait_until("all orders are carried out", lambda: not containment.in_hand)
 
 
 def _run(
@@ -109,7 +118,7 @@ def _run(
     store, events = MemoryQuarantines(order), list[AuditEvent]()
     containment = _containment(store, isolator, events, workloads=workloads)
     for _ in range(steps):
-        containment.step()
+        _step(containment)
     return store.items["q1"], events
 
 
@@ -153,7 +162,7 @@ def test_a_release_of_a_workload_that_is_gone_still_ends() -> None:
     isolator = RecordingIsolator()
     done, _ = _run(_order(released=NOW, released_by="ada"), isolator, workloads=())
     assert done.state is QuarantineState.RELEASED
-    assert isolator.calls == ["release w1"], "the enforcer must forget it before the workload comes back"
+    assert isolator.calls == ["release w1 that is gone"], "the enforcer must forget it before the workload comes back"
 
 
 def test_a_release_wished_while_the_order_is_carried_out_is_not_lost() -> None:
@@ -167,8 +176,13 @@ def test_a_release_wished_while_the_order_is_carried_out_is_not_lost() -> None:
 
     isolator = Slow()
     containment = _containment(store, isolator, events)
-    assert containment.step(), "there is more to do at once"
-    assert not containment.step()
+    woken: list[str] = []
+    containment.wake = lambda: woken.append("there is more to do at once")
+    _step(containment)
+    assert woken
+    del woken[:]
+    _step(containment)
+    assert not woken
     assert isolator.calls == ["order w1", "release w1"]
     assert (store.items["q1"].state, store.items["q1"].released_by) == (QuarantineState.RELEASED, "ada")
 
@@ -179,7 +193,7 @@ def test_a_release_that_keeps_failing_is_told_once_tried_ever_later_and_stays_in
     isolator = RecordingIsolator("resource busy")
     containment = _containment(store, isolator, events, clock=lambda: NOW + timedelta(seconds=seconds))
     for _ in range(60):
-        containment.step()
+        _step(containment)
         seconds += 1
     assert len(isolator.calls) == 6
     assert [(event.outcome, event.detail["problem"]) for event in events] == [
@@ -188,7 +202,7 @@ def test_a_release_that_keeps_failing_is_told_once_tried_ever_later_and_stays_in
     assert (store.items["q1"].state, store.items["q1"].released) == (QuarantineState.VERIFIED, NOW)
     isolator.failure = ""
     seconds += 60
-    containment.step()
+    _step(containment)
     assert store.items["q1"].state is QuarantineState.RELEASED
 
 
@@ -203,25 +217,80 @@ def test_whatever_one_order_meets_the_others_are_carried_out() -> None:
             return super().order(workload, quarantine)
 
     workloads = (WORKLOAD, replace(WORKLOAD, id="w2"))
-    _containment(store, Exhausted(), events, workloads=workloads).step()
+    _step(_containment(store, Exhausted(), events, workloads=workloads))
     assert store.items["q1"].state is QuarantineState.FAILED
     assert store.items["q2"].state is QuarantineState.VERIFIED
     (failed,) = [event for event in events if event.outcome == "failure"]
     assert failed.detail["problem"] == "OSError: [Errno 24] Too many open files"
 
 
-def test_an_order_that_hangs_does_not_hold_up_the_others() -> None:
+def test_an_order_that_hangs_holds_up_neither_others_nor_later_ones_and_is_not_begun_twice() -> None:
     store = MemoryQuarantines(_order(), _order(id="q2", workload="w2"))
-    second = threading.Event()
+    go_on = threading.Event()
 
     class Hanging(RecordingIsolator):
         def order(self, workload: Workload, quarantine: Quarantine) -> Quarantine:
+            done = super().order(workload, quarantine)
             if quarantine.id == "q1":
-                assert second.wait(10), "the second order waits for the first"
-            else:
-                second.set()
-            return super().order(workload, quarantine)
+                assert go_on.wait(10), "it hangs for good"
+            return done
 
-    workloads = (WORKLOAD, replace(WORKLOAD, id="w2"))
-    _containment(store, Hanging(), [], workloads=workloads).step()
-    assert {item.state for item in store.items.values()} == {QuarantineState.VERIFIED}
+    isolator = Hanging()
+    workloads = (WORKLOAD, replace(WORKLOAD, id="w2"), replace(WORKLOAD, id="w3"))
+    containment = _containment(store, isolator, [], workloads=workloads)
+    containment.step()
+    store.add(_order(id="q3", workload="w3"))
+    containment.step()
+    wait_until("the others are done", lambda: containment.in_hand == {"q1"})
+    assert [store.items[name].state.value for name in ("q1", "q2", "q3")] == ["applying", "verified", "verified"]
+    go_on.set()
+    containment.stop()
+    assert store.items["q1"].state is QuarantineState.VERIFIED, "a stop waits for what is being carried out"
+    assert sorted(isolator.calls) == ["order w1", "order w2", "order w3"]
+
+
+def test_a_release_waits_until_it_is_known_whether_its_workload_runs() -> None:
+    store, isolator = MemoryQuarantines(_order(state=QuarantineState.VERIFIED, released=NOW)), RecordingIsolator()
+    _step(_containment(store, isolator, [], workloads=(), complete=()))
+    assert (isolator.calls, store.items["q1"].state) == ([], QuarantineState.VERIFIED)
+    _step(_containment(store, isolator, [], complete=()))
+    assert isolator.calls == ["release w1"], "a workload that was found needs no complete list"
+
+
+def test_how_an_order_went_that_could_not_be_written_down_is_found_out_again() -> None:
+    class Away(MemoryQuarantines):
+        failures = 1
+
+        def settle(self, quarantine: Quarantine) -> bool:
+            if self.failures:
+                self.failures -= 1
+                raise StoreUnavailable("away")
+            return super().settle(quarantine)
+
+    store, isolator = Away(_order()), RecordingIsolator()
+    containment = _containment(store, isolator, [])
+    _step(containment)
+    assert store.items["q1"].state is QuarantineState.APPLYING
+    _step(containment)
+    assert store.items["q1"].state is QuarantineState.VERIFIED
+
+
+def test_what_is_proven_in_the_background_is_accounted_for_when_the_state_is_news() -> None:
+    store, events = MemoryQuarantines(_order(state=QuarantineState.FAILED)), list[AuditEvent]()
+    containment = _containment(store, RecordingIsolator(), events)
+    for state in (QuarantineState.VERIFIED, QuarantineState.VERIFIED, QuarantineState.PARTIAL):
+        containment.take(_order(state=state))
+    assert [(event.action, event.detail["state"]) for event in events] == [
+        (EventAction.QUARANTINE_STATE, "verified"),
+        (EventAction.QUARANTINE_STATE, "partial"),
+    ]
+    assert store.items["q1"].state is QuarantineState.PARTIAL
+
+
+def test_a_proof_that_comes_after_the_wish_to_end_it_changes_nothing_and_hurries_the_end() -> None:
+    store, events = MemoryQuarantines(_order(state=QuarantineState.FAILED, released=NOW)), list[AuditEvent]()
+    containment = _containment(store, RecordingIsolator(), events)
+    woken: list[str] = []
+    containment.wake = lambda: woken.append("now")
+    containment.take(_order(state=QuarantineState.VERIFIED))
+    assert (store.items["q1"].state, events, woken) == (QuarantineState.FAILED, [], ["now"])

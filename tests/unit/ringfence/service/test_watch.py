@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -78,3 +79,30 @@ def test_only_quarantines_of_this_kernels_hosts_are_restored(tmp_path: Path) -> 
         watch.enforcer.restore = lambda items: restored.extend(item.id for item in items)  # type: ignore[method-assign]
         watch.parts()[0].start()
         assert sorted(restored) == ["engine's", "ours"]
+
+
+def test_a_policy_that_is_refused_is_a_limit_with_the_reason(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        estate.state.policies.apply(text="version: 99\n", author="ada", reason="", at=NOW)
+        (said,) = [line for line in _watch(estate).limits() if "policy" in line]
+        assert said.startswith("policy revision 1 is refused (line 1: version: ")
+
+
+def test_what_the_enforcer_proves_in_the_background_is_in_the_audit_log(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        order = Quarantine(
+            id="q1",
+            workload="w1",
+            workload_name="w1",
+            host="h1",
+            state=QuarantineState.FAILED,
+            reason="scan",
+            author="ada",
+            created=NOW,
+            expires=NOW + timedelta(hours=1),
+        )
+        estate.state.quarantines.add(order)
+        watch = _watch(estate)
+        watch._reported.put(replace(order, state=QuarantineState.VERIFIED))
+        watch._reported.step()
+        assert estate.actions() == ["enforcer: quarantine state changed w1"]
