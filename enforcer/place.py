@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from enforcer.change import Texts, chain_holds, plan_change, texts_of
 from enforcer.kernel import Kernel
-from enforcer.names import IN, OUT
+from enforcer.names import IN
 from enforcer.netns import NamespaceGone, Netns
 from enforcer.observed import Observed
 from enforcer.pace import Pace
@@ -132,7 +132,7 @@ class Place:
     def _judging(self, plan: Plan) -> frozenset[str]:
         """In a shared namespace each workload has a chain of its own; the one that leads there judges nobody."""
         names = frozenset(name for table in plan.tables.values() for name in table.chains)
-        return names - {IN, OUT} if self.netns.shared else names & {IN}
+        return frozenset(name for name in names if name.endswith("-I")) if self.netns.shared else names & {IN}
 
     def _forget(self, plan: Plan, observed: Observed) -> None:
         """Chains that were just written have a text of their own again; what was right keeps its remembered text."""

@@ -125,7 +125,7 @@ class Enforcer:
             EnforcementFailed: the rules are not known or could not be written; it is tried again in the background.
         """
         place = self._desired.place_of(quarantine.workload)
-        awaited = workload is not None and not self._refusal(workload)
+        awaited = workload is not None and workload.running and workload.netns is not None
         if (not self._desired.known and (place is not None or awaited)) or (place is None and awaited):
             raise EnforcementFailed("it is not known yet what should hold instead")
         self._desired.free(quarantine)

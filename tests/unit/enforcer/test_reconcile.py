@@ -363,6 +363,8 @@ def test_switched_off_a_release_is_none_while_the_isolation_stands() -> None:
     world.desire()
     done = world.enforcer.order(world.target, quarantine(world.target))
     world.enforcer = world.restarted(Enforce(enabled=False))
+    with pytest.raises(EnforcementFailed, match="not known yet"):
+        world.enforcer.release(done, world.target)
     world.enforcer.desire([world.target], {})
     with pytest.raises(EnforcementFailed, match=r"still stand, and .*enforce\.enabled"):
         world.enforcer.release(done, world.target)

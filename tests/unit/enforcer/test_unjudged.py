@@ -67,6 +67,7 @@ def test_a_host_network_workload_that_dies_ends_nobodys_connections() -> None:
     world = World(host=True)
     other = replace(world.target, id="w2", cgroup="docker/b")
     world.settle(world.target, other)
+    assert not world.place.unjudged
     del world.kernel.cuts[:], world.cgroups["docker/a"]
     world.settle(world.target, other)
     world.cgroups.clear()
