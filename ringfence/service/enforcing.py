@@ -56,7 +56,7 @@ class Enforcing:
         self._compiled: int | None = None
         self._wanted: dict[str, str] = {}
         self._numbers: tuple[int, Mapping[RuleRef, int]] | None = None
-        self._names: dict[int, RuleRef] = {}
+        self._names: dict[int, RuleRef | None] = {}
         self._seen: dict[str, tuple[str, EnforcementState]] = {}
 
     @property
@@ -95,17 +95,23 @@ class Enforcing:
         if self._numbers is None or self._numbers[0] != current.revision:
             numbers = self._state.rule_numbers.assign(numbered(current.policies), at=self._clock())
             self._numbers = (current.revision, numbers)
-            self._names = {number: ref for ref, number in numbers.items()}
+            # Connections outlive their rule, so the names of before stay; what nobody knew may be known by now.
+            # Of a copy: the collector looks names up meanwhile.
+            known = {number: ref for number, ref in self._names.copy().items() if ref is not None}
+            self._names = known | {number: ref for ref, number in numbers.items()}
         return self._numbers[1]
 
     def rule_name(self, number: int) -> RuleRef | None:
-        """The rule with this number, where it stands in the policy in force; None when nobody knows it."""
+        """The rule with this number, where it stands in the policy in force.
+
+        None when nobody knows it, or while the state store is away and nobody asked before: flows do not wait for it.
+        """
         names = self._names
         if number not in names:
-            found = self._state.rule_numbers.lookup(number)
-            if found is None:
+            try:
+                names[number] = self._state.rule_numbers.lookup(number)
+            except StoreUnavailable:
                 return None
-            names[number] = found
         return names[number]
 
     def inventory_changed(self) -> None:
@@ -138,19 +144,9 @@ class Enforcing:
         )
 
     def note_drift(self, drift: Drift) -> None:
-        """A drift is an audit event and a finding."""
+        """A drift is a finding and an audit event; the finding first: while it cannot be kept, this is called again."""
         name = self._name(drift.workload)
         sentence = f"rules of {name} were changed behind our back and put back after {drift.open_seconds:.1f} s"
-        metrics.DRIFT_REPAIRED.inc()
-        self._account(
-            AuditEvent(
-                at=drift.repaired,
-                actor="enforcer",
-                action=EventAction.DRIFT_REPAIRED,
-                target=name,
-                detail={"what": drift.what, "open_seconds": round(drift.open_seconds, 3)},
-            )
-        )
         key = f"drift:{drift.workload}"
         self._state.findings.record(
             Finding(
@@ -164,6 +160,16 @@ class Enforcing:
                 technique="T1562.004",
                 first_seen=drift.found,
                 last_seen=drift.repaired,
+            )
+        )
+        metrics.DRIFT_REPAIRED.inc()
+        self._account(
+            AuditEvent(
+                at=drift.repaired,
+                actor="enforcer",
+                action=EventAction.DRIFT_REPAIRED,
+                target=name,
+                detail={"what": drift.what, "open_seconds": round(drift.open_seconds, 3)},
             )
         )
 

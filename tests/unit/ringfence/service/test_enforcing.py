@@ -6,6 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from ringfence import metrics
 from ringfence.errors import StoreUnavailable
 from ringfence.model.enforcement import Drift, Enforcement, EnforcementState
 from ringfence.model.ruleset import Ruleset
@@ -13,6 +16,7 @@ from ringfence.model.verdict import Mode
 from ringfence.model.workload import Workload
 from ringfence.service.enforcing import Enforcing
 from ringfence.service.policy import PolicyInForce
+from ringfence.service.reported import Reported
 from tests.support.estate import API, DB, NOW, Estate, container
 
 POLICY = """
@@ -68,6 +72,24 @@ def test_an_enforcement_is_accounted_for_once_per_change(tmp_path: Path) -> None
         enforcing.note_enforcement(held)
         assert estate.actions() == ["enforcer: ruleset applied db"]
         assert estate.state.enforcements.get(DB.id) == held
+
+
+def test_a_drift_whose_finding_could_not_be_kept_at_once_is_told_once(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        findings = Breakable(estate.state.findings)
+        estate.state.findings = findings
+        reported = Reported(_enforcing(estate, RecordingSink()).note_drift)  # type: ignore[arg-type]
+        reported.put(Drift(workload=DB.id, found=NOW, repaired=NOW, what="chain INPUT was flushed"))
+        before = metrics.DRIFT_REPAIRED._value.get()
+        findings.away = True
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                reported.step()
+        findings.away = False
+        reported.step()
+        assert [finding.count for finding in estate.state.findings.list()] == [1]
+        assert estate.actions() == ["enforcer: drift repaired db"]
+        assert metrics.DRIFT_REPAIRED._value.get() == before + 1
 
 
 def test_a_drift_is_an_audit_event_and_a_finding(tmp_path: Path) -> None:
@@ -176,3 +198,37 @@ def test_while_no_revision_can_be_read_the_kernel_keeps_what_it_has(tmp_path: Pa
         enforcing.step()
         assert enforcing.in_force is None
         assert len(sink.desired) == 1
+
+
+def test_rules_keep_their_names_while_the_state_store_is_away(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        numbers = Breakable(estate.state.rule_numbers)
+        estate.state.rule_numbers = numbers
+        estate.state.policies.apply(text=POLICY, author="ada", reason="", at=NOW)
+        sink = RecordingSink()
+        enforcing = _enforcing(estate, sink)
+        enforcing.step()
+        rule = sink.desired[-1][DB.id].ingress[0]
+        estate.state.policies.apply(text="version: 1\n", author="ada", reason="", at=NOW)
+        enforcing.step()
+        numbers.away = True
+        assert str(enforcing.rule_name(rule.number)) == "application/db/ingress/0"
+        assert enforcing.rule_name(60_000) is None
+
+
+def test_a_number_nobody_knows_is_asked_for_once_per_revision(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        asked: list[int] = []
+        numbers = Breakable(estate.state.rule_numbers)
+        lookup = estate.state.rule_numbers.lookup
+        numbers.lookup = lambda number: (asked.append(number), lookup(number))[1]
+        estate.state.rule_numbers = numbers
+        enforcing = _enforcing(estate, RecordingSink())
+        enforcing.step()
+        for _ in range(3):
+            assert enforcing.rule_name(60_000) is None
+        assert asked == [60_000]
+        estate.state.policies.apply(text=POLICY, author="ada", reason="", at=NOW)
+        enforcing.step()
+        assert enforcing.rule_name(60_000) is None
+        assert asked == [60_000] * 2
