@@ -13,8 +13,10 @@ from ringfence.errors import StoreUnavailable
 from ringfence.log import logger
 from ringfence.model.event import AuditEvent, EventAction
 from ringfence.model.flow import FlowBatch
+from ringfence.model.gap import Gap
 from ringfence.service.feed import Feed
 from ringfence.service.policy import PolicyInForce
+from ringfence.service.told import Told
 from ringfence.service.violations import Violations
 from ringfence.store.flows import FlowWriter
 from ringfence.store.state import Findings
@@ -54,6 +56,7 @@ class Shipping:
         self._begun: set[Source] = set()
         self._answered: dict[Source, str] = {}
         self._unfollowed: set[str] = set()
+        self._told = Told()
         self._failures = 0
         self._log = logger("shipping")
 
@@ -107,18 +110,24 @@ class Shipping:
                 self._feed.publish("finding", {"id": kept.id, "sentence": kept.sentence, "severity": kept.severity})
         self._violations.note(flow_ids)
         for gap in batch.gaps:
-            self._account(
-                AuditEvent(
-                    at=gap.ended,
-                    actor="collector",
-                    action=EventAction.GAP_RECORDED,
-                    target=gap.host,
-                    detail={"cause": gap.cause.value, "lost": gap.lost, "started": gap.started.isoformat()},
-                )
-            )
-            self._feed.publish("gap", {"id": gap.id, "cause": gap.cause.value, "lost": gap.lost})
+            if self._told.news(gap.id):
+                self._tell(gap)
         if self._feed.watched and flows.num_rows:
             self._feed.publish("flows", {"rows": _rows(flows)})
+
+    def _tell(self, gap: Gap) -> None:
+        """The flow store holds it under this id, and how long it lasted in the end."""
+        started = gap.started.isoformat()
+        self._account(
+            AuditEvent(
+                at=gap.ended,
+                actor="collector",
+                action=EventAction.GAP_RECORDED,
+                target=gap.host,
+                detail={"gap": gap.id, "cause": gap.cause.value, "lost": gap.lost, "started": started},
+            )
+        )
+        self._feed.publish("gap", {"id": gap.id, "cause": gap.cause.value, "lost": gap.lost})
 
     def _note_failure(self, error: StoreUnavailable) -> None:
         self._failures += 1

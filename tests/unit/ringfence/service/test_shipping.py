@@ -159,6 +159,24 @@ def test_findings_of_a_killed_run_are_found_although_its_flows_are_stored(tmp_pa
         assert [finding.count for finding in estate.state.findings.list()] == [1]
 
 
+def _outage(number: int, gap_id: str = "h1:namespace not observed:7:2026") -> FlowBatch:
+    """The batch that tells the outage for the `number`th time; it grows by ten seconds each."""
+    ended = NOW + timedelta(seconds=10 * number)
+    gap = Gap(id=gap_id, host="h1", started=NOW, ended=ended, cause=GapCause.NAMESPACE, detail="gone")
+    return FlowBatch(id=f"b{number}", host="h1", flows=flow_table(), gaps=(gap,))
+
+
+def test_an_outage_that_lasts_is_accounted_for_and_shown_once_while_the_store_has_all_of_it(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        shipped = Shipped(estate, MemorySource(*(_outage(number) for number in range(20)), _outage(20, "another")))
+        while shipped.shipping.step():
+            pass
+        assert [event.detail["gap"] for event in shipped.events] == [_outage(0).gaps[0].id, "another"]
+        assert [message.body["id"] for message in shipped.feed.after(0, 0)] == [_outage(0).gaps[0].id, "another"]
+        (gap, _) = sorted(estate.flows.gaps(NOW, NOW + timedelta(hours=1)), key=lambda gap: gap.ended)
+        assert gap.ended - gap.started == timedelta(seconds=190)
+
+
 @pytest.mark.parametrize("watched", [True, False], ids=["watched", "unwatched"])
 def test_rows_are_shown_live_only_when_somebody_watches(tmp_path: Path, watched: bool) -> None:
     with Estate(tmp_path) as estate:
