@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.namespaces import run_in
-from ringfence.errors import NotFound
+from ringfence.errors import NotFound, RingfenceError
 from ringfence.lock import RUN
 
 FOLDER = Path("/proc/sys/net/netfilter")
@@ -59,13 +59,20 @@ def restore(namespaces: Mapping[int, str], *, folder: Path = FOLDER, memory: Pat
     """Put back what `prepare` found in these namespaces (inode to a path); returns in how many something was put back.
 
     Raises:
-        NotPermitted: a namespace may not be entered.
+        RingfenceError: something could not be put back, after all the rest was; it stays remembered.
     """
     restored = 0
+    problems: list[str] = []
     for inode, path in namespaces.items():
-        if (memory / str(inode)).exists():
-            with contextlib.suppress(NotFound):
+        try:
+            if (memory / str(inode)).exists():
                 restored += run_in(path, lambda: _restore(folder, memory))
+        except NotFound:
+            continue
+        except (OSError, RingfenceError) as error:
+            problems.append(f"namespace {inode}: {error}")
+    if problems:
+        raise RingfenceError(f"settings of connection tracking are not as they were: {'; '.join(problems)}")
     return restored
 
 
@@ -142,7 +149,13 @@ def _remembered(file: Path) -> dict[str, str]:
 def _restore(folder: Path, memory: Path) -> bool:
     file = _memory_of_this(memory)
     former = _remembered(file)
+    problems: list[str] = []
     for name in SETTINGS.keys() & former.keys():
-        (folder / name).write_text(f"{former[name]}\n", encoding="ascii")
+        try:
+            (folder / name).write_text(f"{former[name]}\n", encoding="ascii")
+        except OSError as error:
+            problems.append(f"{name} could not be set to {former[name]}: {error.strerror}")
+    if problems:
+        raise RingfenceError("; ".join(problems))
     file.unlink(missing_ok=True)
     return bool(former)

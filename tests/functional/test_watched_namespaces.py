@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import struct
@@ -18,7 +19,7 @@ from collector.layout import NEW_TYPE
 from collector.namespaces import FIRST_NSID, Namespaces, run_in
 from collector.netlink import NETLINK_NETFILTER, NFGENMSG, NLMSG_DONE, message, nested, open_socket, port_of
 from collector.nflog import DeniedListener
-from ringfence.errors import NotFound
+from ringfence.errors import NotFound, RingfenceError
 from tests.support.namespaces import Fabric, Namespace
 from tests.support.wait import wait_until
 
@@ -171,6 +172,25 @@ def test_the_former_sysctls_come_back(fabric: Fabric) -> None:
     assert sysctl.restore({made.inode: str(made.path)}) == 1
     assert made.run("sysctl", *names) == before
     assert not (sysctl.MEMORY / str(made.inode)).exists()
+
+
+def test_a_setting_that_cannot_be_put_back_keeps_none_of_the_others(fabric: Fabric) -> None:
+    names = [f"net.netfilter.{name}" for name in sysctl.SETTINGS]
+    broken, whole = fabric.namespace("broken"), fabric.namespace("whole")
+    before = {made.inode: made.run("sysctl", *names) for made in (broken, whole)}
+    for made in (broken, whole):
+        assert sysctl.prepare(str(made.path)).ready
+    memory = sysctl.MEMORY / str(broken.inode)
+    former = memory.read_text()
+    memory.write_text(json.dumps({**json.loads(former), "nf_conntrack_acct": "nonsense"}))
+    spaces = {made.inode: str(made.path) for made in (broken, whole)}
+    with pytest.raises(RingfenceError, match=f"namespace {broken.inode}: nf_conntrack_acct could not be set"):
+        sysctl.restore(spaces)
+    assert whole.run("sysctl", *names) == before[whole.inode]
+    assert broken.run("sysctl", *names[1:]).splitlines() == before[broken.inode].splitlines()[1:]
+    memory.write_text(former)
+    assert sysctl.restore(spaces) == 1, "what could not be put back is tried again"
+    assert broken.run("sysctl", *names) == before[broken.inode]
 
 
 def test_two_hundred_namespaces_leave_nothing(fabric: Fabric, host: Namespace) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from collector import sysctl
 from collector.sysctl import SETTINGS, Readiness
+from ringfence.errors import RingfenceError
 
 OWN = {Path("/proc/self/ns/net").stat().st_ino: "/proc/self/ns/net"}
 
@@ -88,6 +89,17 @@ def test_nothing_is_remembered_where_nothing_changes(folder: Path, memory: Path)
 
 def test_a_namespace_nobody_prepared_is_not_entered(folder: Path, memory: Path) -> None:
     assert sysctl.restore({1: "/nowhere"}, folder=folder, memory=memory) == 0
+
+
+def test_one_that_cannot_be_restored_keeps_none_of_the_others_and_is_named(folder: Path, memory: Path) -> None:
+    memory.mkdir()
+    for name in ("1", "2", "3"):
+        (memory / name).write_text("{}")
+    loop = folder / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(RingfenceError, match=r"namespace 1: .*namespace 3: ") as caught:
+        sysctl.restore({1: str(loop), 2: "/gone", 3: str(loop)}, folder=folder, memory=memory)
+    assert "namespace 2" not in str(caught.value)
 
 
 def test_a_torn_record_is_no_record(folder: Path, memory: Path) -> None:
