@@ -62,6 +62,7 @@ class System:
     denied: Callable[[], DeniedListener] = DeniedListener
     reader: Callable[[str, int], TableReader] = lambda path, nsid: TableReader(path, nsid=nsid)
     prepare: Callable[[str], Readiness] = sysctl.prepare
+    restore: Callable[[Mapping[int, str]], int] = sysctl.restore
     addresses: Callable[[str], frozenset[Address]] = addresses_in
     monotonic: Callable[[], float] = time.monotonic
 
@@ -221,7 +222,7 @@ class Kernel:
         path = self.namespaces.path_of(inode)
         if path is not None:
             with contextlib.suppress(OSError, RingfenceError):
-                sysctl.restore({inode: path})
+                self._system.restore({inode: path})
 
     def _dump(self, inode: int) -> None:
         started = time.time_ns()

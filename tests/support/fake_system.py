@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -127,6 +128,7 @@ class FakeSystem:
         self.readers: dict[int, FakeReader] = {}
         self.readiness: dict[int, Readiness | Exception] = {}
         self.unopenable: dict[int, Exception] = {}
+        self.restored: dict[int, str] = {}
         self.now = 0.0
 
     def system(self) -> System:
@@ -136,6 +138,7 @@ class FakeSystem:
             denied=lambda: cast(Any, self.denied),
             reader=lambda path, nsid: cast(Any, self._reader(path)),
             prepare=self._prepare,
+            restore=self._restore,
             addresses=self._addresses,
             monotonic=lambda: self.now,
         )
@@ -152,6 +155,10 @@ class FakeSystem:
         if isinstance(found, Exception):
             raise found
         return found
+
+    def _restore(self, namespaces: Mapping[int, str]) -> int:
+        self.restored |= namespaces
+        return len(namespaces)
 
     def _addresses(self, path: str) -> frozenset[Address]:
         return frozenset()

@@ -61,12 +61,13 @@ def test_a_watched_namespace_is_read_and_let_go_a_while_after_its_end(world: Fak
     assert (kernel.watched, world.denied.watched, len(kernel.take().conntrack)) == ((WEB,), {WEB}, 1)
     kernel.sync({})
     kernel.settle()
-    assert kernel.watched == (WEB,)
+    assert (kernel.watched, world.restored) == ((WEB,), {})
     world.now += LINGER_SECONDS
     kernel.settle()
     intake = kernel.take()
     assert (kernel.watched, world.denied.watched, world.namespaces.pinned) == ((), set(), set())
     assert (intake.gone, len(intake.conntrack), world.readers[WEB].closed) == ([WEB], 1, True)
+    assert world.restored == {WEB: f"/pinned/{WEB}"}, "its own settings, while it is still pinned"
 
 
 def test_a_namespace_that_comes_back_in_time_stays(world: FakeSystem, kernel: Kernel) -> None:
