@@ -1,36 +1,30 @@
-"""Dump: the connection table of one namespace, read over a netlink socket that stays inside it; and exact deletion."""
+"""Dump: the connection table of one namespace, read over a netlink socket that stays inside it."""
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
-import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from collector.decode import Decoder
-from collector.layout import DELETE_TYPE, GET_TYPE, NEW_TYPE
+from collector.layout import GET_TYPE, NEW_TYPE
 from collector.namespaces import OWN_NSID, run_in
 from collector.netlink import (
     NETLINK_NETFILTER,
     NFGENMSG,
-    NLM_F_ACK,
     NLM_F_DUMP,
     NLM_F_DUMP_INTR,
     NLM_F_REQUEST,
     NLMSG_DONE,
     NLMSG_ERROR,
-    attribute,
     error_of,
     first_sequence,
     message,
     messages,
-    nested,
     open_socket,
-    receive,
     receive_into,
 )
 from collector.rows import PADDING
@@ -38,11 +32,12 @@ from collector.templates import EMPTY, Records
 
 PART_BYTES = 65536  # the kernel fills at most 32 KiB per part
 CHUNK_BYTES = 1 << 20  # parts decoded together
-DELETE_BATCH = 64  # requests per system call: their answers must fit the default receive buffer
 ATTEMPTS = 3
-PORT_PROTOCOLS = frozenset({6, 17, 33, 47, 132, 136})
-"""TCP, UDP, DCCP, GRE (its keys), SCTP, UDPlite: the tuple has ports."""
-ICMP, ICMPV6 = 1, 58
+
+
+def link_into(path: str) -> socket.socket:
+    """A socket for netfilter's messages that stays in the namespace at `path`."""
+    return run_in(path, lambda: open_socket(NETLINK_NETFILTER))
 
 
 class TableReader:
@@ -51,7 +46,14 @@ class TableReader:
     It keeps that namespace alive until closed: close it when the workload has ended.
     """
 
-    def __init__(self, path: str, *, nsid: int = OWN_NSID, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        nsid: int = OWN_NSID,
+        timeout: float = 10.0,
+        link_into: Callable[[str], socket.socket] = link_into,
+    ) -> None:
         """`nsid` is written into the records; `timeout` in seconds bounds each answer of the kernel.
 
         Raises:
@@ -64,7 +66,7 @@ class TableReader:
         self._sequence = first_sequence()
         self._decoder = Decoder(dump=True)
         self._buffer = np.zeros(CHUNK_BYTES + PADDING, np.uint8)
-        self._link: socket.socket = run_in(path, lambda: open_socket(NETLINK_NETFILTER))
+        self._link = link_into(path)
         self._link.settimeout(timeout)
 
     @property
@@ -84,17 +86,6 @@ class TableReader:
             if not self.interrupted:
                 break
         return np.concatenate(parts) if parts else EMPTY
-
-    def delete(self, records: Records) -> int:
-        """Delete exactly these connections (tuple, zone and, where known, id); returns how many were there.
-
-        Raises:
-            OSError: the kernel refused for another reason than that the entry is gone.
-        """
-        deleted = 0
-        for start in range(0, len(records), DELETE_BATCH):
-            deleted += self._delete(records[start : start + DELETE_BATCH])
-        return deleted
 
     def close(self) -> None:
         self._link.close()
@@ -138,46 +129,3 @@ class TableReader:
         records["nsid"] = self.nsid
         records["received_ns"] = time.time_ns()
         return records
-
-    def _delete(self, records: Records) -> int:
-        first = self._sequence + 1
-        self._sequence += len(records)
-        requests = [delete_request(record, first + rank) for rank, record in enumerate(records)]
-        self._link.send(b"".join(requests))
-        deleted, failed = 0, 0
-        waiting = len(requests)
-        while waiting:
-            datagram = receive(self._link, PART_BYTES)
-            for kind, _, sequence, start, _ in messages(datagram):
-                if kind != NLMSG_ERROR or not first <= sequence <= self._sequence:
-                    continue
-                waiting -= 1
-                code = error_of(datagram, start)
-                deleted += code == 0
-                failed = code if code not in (0, errno.ENOENT) else failed
-        if failed:
-            raise OSError(failed, os.strerror(failed))
-        return deleted
-
-
-def delete_request(record: np.void, sequence: int) -> bytes:
-    """IPCTNL_MSG_CT_DELETE for one `CONNTRACK` record. An id of 0 is not compared."""
-    family, protocol = int(record["family"]), int(record["protocol"])
-    width, kind = (4, 1) if family == socket.AF_INET else (16, 3)
-    source, destination = record["src"].tobytes()[:width], record["dst"].tobytes()[:width]
-    transport = [attribute(1, bytes([protocol]))]
-    if protocol in PORT_PROTOCOLS:
-        transport += [attribute(2, struct.pack(">H", record["src_port"]))]
-        transport += [attribute(3, struct.pack(">H", record["dst_port"]))]
-    elif protocol in (ICMP, ICMPV6):
-        base = 4 if protocol == ICMP else 7
-        transport += [attribute(base, struct.pack(">H", record["icmp_id"]))]
-        transport += [attribute(base + 1, bytes([record["icmp_type"]]))]
-        transport += [attribute(base + 2, bytes([record["icmp_code"]]))]
-    addresses = nested(1, attribute(kind, source), attribute(kind + 1, destination))
-    body = NFGENMSG.pack(family, 0, 0) + nested(1, addresses, nested(2, *transport))
-    if record["id"]:
-        body += attribute(12, struct.pack(">I", record["id"]))
-    if record["zone"]:
-        body += attribute(18, struct.pack(">H", record["zone"]))
-    return message(DELETE_TYPE, NLM_F_REQUEST | NLM_F_ACK, sequence, body)

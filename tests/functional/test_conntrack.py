@@ -260,28 +260,7 @@ def test_a_large_table_is_dumped_whole(scene: Scene) -> None:
         assert len(np.unique(udp[["src_port", "dst_port"]])) == 8000
 
 
-def test_exactly_the_named_connections_are_deleted(scene: Scene) -> None:
-    _, target = ADDRESSES["v4"]
-    _, target6 = ADDRESSES["v6"]
-    send(scene.client, target, [40000], sources=200)
-    send(scene.client, target6, [40000], sources=10)
-    reader = scene.table(scene.client)
-    records = reader.dump()
-    udp = records[records["protocol"] == 17]
-    assert len(udp) == 210
-    doomed = udp[:150]
-    wrong = doomed[:3].copy()
-    wrong["id"] += 1
-    assert reader.delete(wrong) == 0
-    assert reader.delete(doomed) == 150
-    assert reader.delete(doomed) == 0
-    left = reader.dump()
-    left = left[left["protocol"] == 17]
-    assert sorted(left["id"].tolist()) == sorted(udp[150:]["id"].tolist())
-    assert reader.delete(left) == 60
-
-
-def test_zones_are_read_and_deleted_apart(scene: Scene) -> None:
+def test_zones_are_read_apart(scene: Scene) -> None:
     _, target = ADDRESSES["v4"]
     scene.client.run("iptables", "-t", "raw", "-A", "OUTPUT", "-p", "udp", "--dport", "7001", "-j", "CT", "--zone", "5")
     scene.client.run(
@@ -295,14 +274,9 @@ def test_zones_are_read_and_deleted_apart(scene: Scene) -> None:
     assert {int(row["dst_port"]): int(row["zone"]) for row in new} == {7001: 5, 7002: 0}
     assert set(new["mark"].tolist()) == {0x1200}
     reader = scene.table(scene.client)
-    zoned = reader.dump()
-    zoned = zoned[zoned["zone"] == 5]
-    assert len(zoned) == 1
-    stray = zoned.copy()
-    stray["zone"] = 6
-    assert reader.delete(stray) == 0
-    assert reader.delete(zoned) == 1
-    assert (reader.dump()["zone"] == 0).all()
+    records = reader.dump()
+    udp = records[records["protocol"] == 17]
+    assert {int(row["dst_port"]): int(row["zone"]) for row in udp} == {7001: 5, 7002: 0}
 
 
 def test_translation_shows_in_the_reply_tuple(scene: Scene) -> None:
