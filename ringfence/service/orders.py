@@ -126,7 +126,19 @@ class Orders:
             expires=expires.isoformat(),
             access=[f"{item.direction} {item.network} {item.service}" for item in access],
         )
-        self._state.quarantines.add(order)
+        try:
+            self._state.quarantines.add(order)
+        except RingfenceError as error:
+            self._record(
+                EventAction.QUARANTINE_ORDERED,
+                found.name,
+                actor,
+                outcome="failure",
+                quarantine=order.id,
+                workload=found.id,
+                problems=[str(error)],
+            )
+            raise
         self._quarantine_changed()
         return order
 

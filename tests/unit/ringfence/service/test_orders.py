@@ -6,10 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.errors import AuditUnavailable, Conflict, NotFound, NotPermitted, PolicyInvalid, RingfenceError
+from ringfence.errors import (
+    AuditUnavailable,
+    Conflict,
+    NotFound,
+    NotPermitted,
+    PolicyInvalid,
+    RingfenceError,
+    StoreUnavailable,
+)
 from ringfence.model.flow import FlowBatch
 from ringfence.model.policy import Service
-from ringfence.model.quarantine import ControlledAccess, QuarantineState
+from ringfence.model.quarantine import ControlledAccess, Quarantine, QuarantineState
 from ringfence.model.ruleset import FIRST_POLICY_RULE
 from ringfence.model.verdict import Direction
 from ringfence.service.orders import Orders
@@ -90,6 +98,38 @@ def test_a_quarantine_is_an_order_in_the_store(tmp_path: Path) -> None:
         assert estate.state.quarantines.active() == (order,)
         assert calls == ["quarantine"]
         assert estate.actions() == ["ada: quarantine ordered api"]
+
+
+class Refusing:
+    """Quarantines that are listed and cannot be added."""
+
+    def __init__(self, error: RingfenceError) -> None:
+        self._error = error
+
+    def active(self) -> tuple[Quarantine, ...]:
+        return ()
+
+    def add(self, quarantine: Quarantine) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Conflict("api is in quarantine already"), StoreUnavailable("the state store does not answer")],
+    ids=["ordered by another", "store away"],
+)
+def test_an_order_that_could_not_be_written_down_is_recorded_as_failed(tmp_path: Path, error: RingfenceError) -> None:
+    with Estate(tmp_path) as estate:
+        calls: list[str] = []
+        orders = _orders(estate, calls)
+        estate.state.quarantines = Refusing(error)  # type: ignore[assignment]
+        with pytest.raises(type(error)):
+            orders.quarantine(workload=API.id, reason="scan", actor=ADA, expires=SOON)
+        ordered, failed = (record.event for record in estate.audit.records())
+        assert (ordered.action, ordered.outcome) == (failed.action, "success")
+        assert (failed.outcome, failed.detail["problems"]) == ("failure", [str(error)])
+        assert failed.detail["quarantine"] == ordered.detail["quarantine"]
+        assert calls == []
 
 
 def test_a_workload_in_quarantine_is_not_isolated_twice(tmp_path: Path) -> None:
