@@ -96,4 +96,4 @@ class Reporting:
             )
 
     def pending_reports(self) -> tuple[str, ...]:
-        return tuple(record.id for record in self._state.reports.list() if record.state == "running")
+        return tuple(record.id for record in self._state.reports.list(state="running", oldest_first=True))

@@ -196,7 +196,9 @@ class Reports(Protocol):
 
     def get(self, report_id: str) -> ReportRecord | None: ...
 
-    def list(self, *, limit: int = 200) -> tuple[ReportRecord, ...]: ...
+    def list(
+        self, *, state: str | None = None, oldest_first: bool = False, limit: int = 200
+    ) -> tuple[ReportRecord, ...]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

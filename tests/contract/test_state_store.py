@@ -254,6 +254,8 @@ def test_a_report_comes_back_whole_newest_first(state: State) -> None:
     assert state.reports.get("r9") is None
     assert state.reports.list() == (done, older)
     assert state.reports.list(limit=1) == (done,)
+    assert state.reports.list(state="running") == (older,)
+    assert state.reports.list(oldest_first=True, limit=1) == (older,)
 
 
 def test_of_several_workers_one_gets_a_report(state: State) -> None:

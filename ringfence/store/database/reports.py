@@ -12,13 +12,11 @@ from ringfence.store.database.connection import Database, put
 from ringfence.store.database.tables import REPORTS as TABLE
 from ringfence.store.state import ReportRecord
 
-_NEWEST_FIRST = sa.select(*(column for column in TABLE.columns if column is not TABLE.c.claimed)).order_by(
-    TABLE.c.created.desc(), TABLE.c.id
-)
+_RECORDS = sa.select(*(column for column in TABLE.columns if column is not TABLE.c.claimed))
 
 
 class ReportTable:
-    """`Reports`; lists are newest first."""
+    """`Reports`; lists are newest first unless asked otherwise."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -40,11 +38,15 @@ class ReportTable:
             connection.execute(TABLE.update().where(TABLE.c.id == report_id).values(claimed=None))
 
     def get(self, report_id: str) -> ReportRecord | None:
-        found = self._select(_NEWEST_FIRST.where(TABLE.c.id == report_id))
+        found = self._select(_RECORDS.where(TABLE.c.id == report_id))
         return found[0] if found else None
 
-    def list(self, *, limit: int = 200) -> tuple[ReportRecord, ...]:
-        return self._select(_NEWEST_FIRST.limit(limit))
+    def list(
+        self, *, state: str | None = None, oldest_first: bool = False, limit: int = 200
+    ) -> tuple[ReportRecord, ...]:
+        statement = _RECORDS if state is None else _RECORDS.where(TABLE.c.state == state)
+        created = TABLE.c.created.asc() if oldest_first else TABLE.c.created.desc()
+        return self._select(statement.order_by(created, TABLE.c.id).limit(limit))
 
     def _select(self, statement: sa.Select[Any]) -> tuple[ReportRecord, ...]:
         with self._database.reading() as connection:

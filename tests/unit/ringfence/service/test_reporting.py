@@ -72,6 +72,16 @@ def test_a_message_that_comes_twice_changes_nothing(tmp_path: Path) -> None:
         assert not made.folder.exists()
 
 
+def test_an_order_waits_behind_no_number_of_later_reports(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        order = _order(estate)
+        for number in range(200):
+            later = NOW + timedelta(seconds=1 + number)
+            estate.state.reports.save(replace(order, id=f"later{number}", created=later, state="done"))
+        estate.state.reports.save(replace(order, id="r2", created=NOW + timedelta(hours=1)))
+        assert Made(estate).reporting.pending_reports() == ("r1", "r2")
+
+
 def test_what_another_worker_has_in_hand_is_left_to_it_until_its_claim_ends(tmp_path: Path) -> None:
     with Estate(tmp_path) as estate:
         _order(estate)
