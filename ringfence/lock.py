@@ -1,4 +1,4 @@
-"""Locks that the kernel releases when their process dies: one Ringfence per file, one enforcing Ringfence per host."""
+"""Locks that the kernel releases when their process dies: one Ringfence per file, one at the kernel of a host."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def take(path: Path) -> int:
 
 
 class HostLock:
-    """Held by whoever writes rules: two would undo each other's, as their chains have the same names.
+    """Held by whoever writes rules or settings of connection tracking: two would undo each other's.
 
     A host is a network namespace, so the file is named by its inode; it goes with the release.
 
     Raises:
-        Conflict: another Ringfence enforces on this host.
+        Conflict: another Ringfence has this host.
         ConfigError: the folder cannot be written.
     """
 
@@ -60,8 +60,8 @@ class HostLock:
                 raise ConfigError(f"{folder} cannot be used: {error.strerror}") from error
             except Held as error:
                 raise Conflict(
-                    f"another Ringfence (process {error.owner}) enforces on this host",
-                    hint="stop it first: two would overwrite each other's rules",
+                    f"another Ringfence (process {error.owner}) runs on this host",
+                    hint="stop it first: two would overwrite each other's rules and settings",
                 ) from error
             # Between our opening and locking it, its former holder may have removed the file.
             if os.fstat(self._descriptor).st_nlink:

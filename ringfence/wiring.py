@@ -101,10 +101,11 @@ def build(config: Config, roles: Roles) -> Instance:
 
 
 def _locked(config: Config, roles: Roles) -> ExitStack:
-    """The data folder is ours, and the host, where we write rules."""
+    """The data folder is ours, and the host, where we write rules or settings of connection tracking."""
     with ExitStack() as locks:
         locks.callback(DataLock(config.general.data_dir).release)
-        if roles.watch and config.enforce.enabled and os.geteuid() == 0:
+        touches = config.capture.enabled or config.enforce.enabled
+        if roles.watch and touches and os.geteuid() == 0:
             locks.callback(HostLock().release)
             sysctl.forget(everywhere())
         return locks.pop_all()

@@ -180,16 +180,19 @@ def test_a_second_instance_on_the_same_folder_is_refused_and_the_first_goes_on(s
     assert service.request("GET", "/readyz", signed_in=False)[0] == 200
 
 
-def test_a_second_enforcer_on_the_same_host_is_refused_whatever_its_folder(fabric: Fabric, tmp_path: Path) -> None:
+@pytest.mark.parametrize("off", [None, "enforce.enabled", "capture.enabled"])
+def test_a_second_one_on_the_same_host_is_refused_whatever_its_folder(
+    fabric: Fabric, tmp_path: Path, off: str | None
+) -> None:
     namespace = fabric.namespace("twice")
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-    with RunningService(namespace.path, tmp_path / "first") as first:
+    with RunningService(namespace.path, tmp_path / "first", settings={off: "false"} if off else {}) as first:
         second = RunningService(namespace.path, tmp_path / "second", settings={"web.port": "8845"})
         for command in ("up", "clean"):
             done = second.run(command)
             assert done.returncode == 1
-            assert "another Ringfence" in done.stderr and "enforces on this host" in done.stderr
+            assert "another Ringfence" in done.stderr and "runs on this host" in done.stderr
             assert "Traceback" not in done.stderr
         assert first.request("GET", "/readyz", signed_in=False)[0] == 200
 
