@@ -53,6 +53,11 @@ def clean_everywhere(settings: Enforce | None = None) -> int:
     Raises:
         EnforcementFailed: some could not be cleaned, after all others were.
     """
-    mount = cgroup_mount(Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace"))
-    receive_everywhere(mount or "/sys/fs/cgroup")
+    clean_cgroups()
     return clean(SystemKernel(settings or Enforce()), everywhere().values())
+
+
+def clean_cgroups() -> int:
+    """Take our program away from every cgroup of this host; returns from how many."""
+    mount = cgroup_mount(Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace"))
+    return receive_everywhere(mount or "/sys/fs/cgroup")

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from collector import sysctl
-from enforcer.clean import clean
+from enforcer.clean import clean, clean_cgroups
 from enforcer.kernel import SystemKernel
 from enforcer.netns import Netns, everywhere
 from ringfence.clock import Clock, utc_now
@@ -99,7 +99,7 @@ def up(
 
     Raises:
         NotPermitted: not root.
-        Conflict: the demo runs already, or another Ringfence enforces on this host.
+        Conflict: the demo runs already, or another Ringfence runs on this host.
         RingfenceError: the engine or Ringfence did not start.
     """
     place = place or Place()
@@ -162,8 +162,13 @@ def _undo_rules_and_settings(others: Iterable[Path], say: Say) -> None:
         say(f"Rules and settings outside the shop stay: {error}.")
         return
     with lock:
+        clean_cgroups()
         clean(SystemKernel(Enforce()), [Netns(inode=inode, path=path) for inode, path in spaces.items()])
-        sysctl.restore(spaces)
+        try:
+            sysctl.restore(spaces)
+        except RingfenceError as error:
+            # Settings harm nobody, and the shop must go.
+            say(f"{error}.")
         sysctl.forget(everywhere())
 
 

@@ -17,6 +17,8 @@ import pytest
 
 from audit.log import verify
 from collector import sysctl
+from enforcer.cgroup import receive
+from enforcer.scope import cgroup_mount
 from ringfence.config import load
 from ringfence.demo import containers, namespaces, netns, program, show
 from ringfence.demo.engine import processes_of
@@ -152,7 +154,7 @@ def test_a_strangers_container_on_a_network_of_the_shop_is_named_and_nothing_is_
 
 
 def test_beside_another_ringfence_the_demo_is_refused_and_takes_nothing_from_it(place: Place) -> None:
-    with HostLock(), pytest.raises(Conflict, match="enforces on this host"):
+    with HostLock(), pytest.raises(Conflict, match="runs on this host"):
         show.up(place, say=lambda _: None)
     assert list(place.folder.iterdir()) == []
     said: list[str] = []
@@ -160,6 +162,20 @@ def test_beside_another_ringfence_the_demo_is_refused_and_takes_nothing_from_it(
     with HostLock():
         show.down(place, say=said.append)
     assert len(said) == 2 and "stay: another Ringfence" in said[0], said
+
+
+def test_what_an_isolated_container_on_the_hosts_network_received_is_received_again(place: Place) -> None:
+    require("cgroup2")
+    cgroup = Path(cgroup_mount(Path("/proc/self/mounts").read_text(encoding="utf-8")), unique_name("demo"))
+    place.folder.mkdir(exist_ok=True)
+    (place.folder / show.STAGE).write_text(Stage.NAMESPACES.name)
+    cgroup.mkdir()
+    try:
+        assert receive(str(cgroup), allowed=False)
+        show.down(place, say=lambda _: None)
+        assert not receive(str(cgroup), allowed=True), "nothing of ours is left to be taken away"
+    finally:
+        cgroup.rmdir()
 
 
 def test_without_docker_plain_namespaces_stand_in(place: Place) -> None:
