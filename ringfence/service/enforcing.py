@@ -98,7 +98,7 @@ class Enforcing:
             # Connections outlive their rule, so the names of before stay; what nobody knew may be known by now.
             # Of a copy: the collector looks names up meanwhile.
             known = {number: ref for number, ref in self._names.copy().items() if ref is not None}
-            self._names = known | {number: ref for ref, number in numbers.items()}
+            self._names = {**known, **{number: ref for ref, number in numbers.items()}}
         return self._numbers[1]
 
     def rule_name(self, number: int) -> RuleRef | None:
