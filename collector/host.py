@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from collector.aggregate import Aggregator
 from collector.attribution import Attribution
@@ -24,6 +23,7 @@ from collector.docker import DockerWatcher, host_workload
 from collector.inventory import Inventory, Listing
 from collector.kernel import Intake, Kernel
 from collector.losses import Losses, unseen
+from collector.resume import latest_open
 from collector.spool import Spool
 from collector.static import SOURCE as FILE
 from collector.static import WorkloadFile
@@ -160,6 +160,13 @@ class Collector:
         if FILE not in told or self._file.problem:
             waiting.add(self._host)
         return frozenset(names | {self._host}) - waiting
+
+    def settled(self) -> bool:
+        """Whether all is known that rules are made of: every host's workloads, the addresses in their namespaces."""
+        if self.complete_hosts() < {self._host, *(docker.state().name for docker in self._dockers)}:
+            return False
+        kernel = self._kernel
+        return kernel is None or {item.netns for item in self.workloads()} <= {None, *kernel.watched, *kernel.failures}
 
     def held(self) -> tuple[tuple[Network, Workload], ...]:
         """Networks that belong to workloads beside their attachments: named external ones, link-local addresses."""
@@ -375,16 +382,3 @@ class Collector:
         LOOP_FAILURES.labels(loop=loop).inc()
         self._log.exception("step failed", loop=loop)
         self._stopping.wait(0.2)
-
-
-def latest_open(stored: pa.Table | None, spool: Spool) -> pa.Table:
-    """The open rows of before: the store's, with what still waits in the spool laid over them."""
-    rows = {row["flow_id"]: row for row in (stored.to_pylist() if stored is not None else ())}
-    for batch in spool.pending():
-        # A full spool holds millions of final rows: of those only the ids are looked at.
-        final = pc.is_valid(batch.flows["end_reason"])
-        for flow_id in batch.flows["flow_id"].filter(final).to_pylist():
-            rows.pop(flow_id, None)
-        rows.update((row["flow_id"], row) for row in batch.flows.filter(pc.invert(final)).to_pylist())
-    unfinished = [row for row in rows.values() if row["end_reason"] is None]
-    return pa.Table.from_pylist(unfinished, schema=FLOW_SCHEMA)

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from collector.legs import Rows
+from collector.spool import Spool
 from ringfence.model.flow import FLOW_SCHEMA
 from ringfence.model.verdict import Outcome
 from ringfence.model.workload import Method
@@ -109,3 +111,16 @@ def _same(former: dict[str, Any], row: dict[str, Any]) -> bool:
             return False
     started: datetime = row["started"]
     return bool(started.astimezone(UTC) <= former["started"].astimezone(UTC) + NEWER)
+
+
+def latest_open(stored: pa.Table | None, spool: Spool) -> pa.Table:
+    """The open rows of before: the store's, with what still waits in the spool laid over them."""
+    rows = {row["flow_id"]: row for row in (stored.to_pylist() if stored is not None else ())}
+    for batch in spool.pending():
+        # A full spool holds millions of final rows: of those only the ids are looked at.
+        final = pc.is_valid(batch.flows["end_reason"])
+        for flow_id in batch.flows["flow_id"].filter(final).to_pylist():
+            rows.pop(flow_id, None)
+        rows.update((row["flow_id"], row) for row in batch.flows.filter(pc.invert(final)).to_pylist())
+    unfinished = [row for row in rows.values() if row["end_reason"] is None]
+    return pa.Table.from_pylist(unfinished, schema=FLOW_SCHEMA)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from policy_engine.compile import Held, compile_rulesets
@@ -22,6 +23,10 @@ from ringfence.service.policy import InForce, PolicyInForce
 from ringfence.store.state import State
 
 UNSETTLED = frozenset({EnforcementState.FAILED, EnforcementState.PARTIAL})
+
+
+PATIENCE = timedelta(seconds=20)
+"""How long the first rules wait for an engine that does not answer."""
 
 
 class RulesetSink(Protocol):
@@ -43,8 +48,13 @@ class Enforcing:
         held: Callable[[], Sequence[Held]] = tuple,
         account: Callable[[AuditEvent], None],
         clock: Clock,
+        settled: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`held`: what belongs to workloads beside the addresses of their attachments."""
+        """`held`: what belongs to workloads beside the addresses of their attachments.
+
+        `settled`: whether the inventory is complete. Until it first is, or `PATIENCE` is over, the kernel keeps what it
+        has: rules made of a part of the workloads would let through, or deny, what those of the former run did not.
+        """
         self._policy = policy
         self._state = state
         self._sink = sink
@@ -53,6 +63,8 @@ class Enforcing:
         self._account = account
         self._clock = clock
         self._inventory_changed = threading.Event()
+        self._settled: Callable[[], bool] | None = settled
+        self._begun: datetime | None = None
         self._compiled: int | None = None
         self._wanted: dict[str, str] = {}
         self._numbers: tuple[int, Mapping[RuleRef, int]] | None = None
@@ -77,7 +89,7 @@ class Enforcing:
         """
         with contextlib.suppress(StoreUnavailable):
             self._policy.refresh()
-        if not self._policy.known:
+        if not self._policy.known or not self._may_begin():
             return
         current = self._policy.current
         if current.revision == self._compiled and not self._inventory_changed.is_set():
@@ -89,6 +101,12 @@ class Enforcing:
         self._wanted = {workload: ruleset.digest for workload, ruleset in rulesets.items()}
         self._sink.desire(workloads, rulesets)
         self._compiled = current.revision
+
+    def _may_begin(self) -> bool:
+        self._begun = self._begun or self._clock()
+        if self._settled is not None and (self._settled() or self._clock() - self._begun > PATIENCE):
+            self._settled = None
+        return self._settled is None
 
     def _numbers_of(self, current: InForce) -> Mapping[RuleRef, int]:
         """The numbers of a revision's rules; once asked for they are known while the state store is away."""

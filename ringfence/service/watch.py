@@ -85,6 +85,7 @@ class Watch:
             held=self.collector.held,
             account=accounting.account,
             clock=utc_now,
+            settled=self.collector.settled,
         )
         self._endings = Endings(
             workloads=state.workloads,

@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from collector.host import UNREAD, Collector, latest_open
+from collector.host import UNREAD, Collector
 from collector.inventory import Listing
 from collector.kernel import Kernel
 from collector.spool import Spool
 from ringfence.config import Capture, Config, Docker, General
-from ringfence.model.flow import FLOW_SCHEMA, FlowBatch
+from ringfence.model.flow import FlowBatch
 from ringfence.model.gap import Gap, GapCause
 from ringfence.model.workload import Workload
 from tests.support.fake_system import SILENT, FakeSystem
-from tests.support.tracked import API, START, WEB, World, leg, refused, workload
+from tests.support.tracked import API, START, WEB, leg, refused, workload
 from tests.support.wait import wait_until
 
 
@@ -317,20 +316,13 @@ def test_a_denied_attempt_is_written_long_before_the_next_regular_tick(tmp_path:
     assert [row["enforced"] for row in rows(made).values()] == ["denied"]
 
 
-@pytest.fixture
-def opened() -> pa.Table:
-    world = World()
-    world.tick(leg(WEB, "10.1.0.2:1>10.1.0.3:80"), leg(WEB, "10.1.0.2:2>10.1.0.3:80", id_=2))
-    world.tick(at=2)
-    return world.table()
-
-
-def test_what_waits_in_the_spool_is_newer_than_the_store(tmp_path: Path, opened: pa.Table) -> None:
-    spool = Spool(tmp_path, host="h", max_bytes=1 << 20)
-    rows = opened.to_pylist()
-    ended = {**rows[0], "end_reason": "closed"}
-    other = {**rows[0], "flow_id": "f" * 32}
-    spool.put(FlowBatch(id="", host="h", flows=pa.Table.from_pylist([ended, other], schema=FLOW_SCHEMA)))
-    found = latest_open(opened, spool)
-    assert set(found["flow_id"].to_pylist()) == {rows[1]["flow_id"], "f" * 32}
-    assert latest_open(None, spool)["flow_id"].to_pylist() == ["f" * 32]
+def test_rules_are_made_once_every_namespace_has_told_its_addresses(tmp_path: Path, system: FakeSystem) -> None:
+    system.unopenable[API] = OSError("no socket")
+    made = watching(tmp_path, system, clock=lambda: START, tick_seconds=60)
+    assert not made.settled()
+    made.start()
+    try:
+        wait_until("one is watched, of the other it is known that it cannot be", made.settled)
+        assert made.status()["namespaces"] == 2
+    finally:
+        made.stop()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from collector.resume import Resume
+from collector.resume import Resume, latest_open
+from collector.spool import Spool
+from ringfence.model.flow import FLOW_SCHEMA, FlowBatch
 from tests.support.tracked import API, START, WEB, World, leg
 
 
@@ -59,3 +63,22 @@ def test_what_is_not_found_in_time_is_lost_once(former: World) -> None:
     assert resume.lost(5).num_rows == 0
     assert resume.lost(6)["end_reason"].to_pylist() == ["lost"]
     assert resume.lost(7).num_rows == 0
+
+
+@pytest.fixture
+def opened() -> pa.Table:
+    world = World()
+    world.tick(leg(WEB, "10.1.0.2:1>10.1.0.3:80"), leg(WEB, "10.1.0.2:2>10.1.0.3:80", id_=2))
+    world.tick(at=2)
+    return world.table()
+
+
+def test_what_waits_in_the_spool_is_newer_than_the_store(tmp_path: Path, opened: pa.Table) -> None:
+    spool = Spool(tmp_path, host="h", max_bytes=1 << 20)
+    rows = opened.to_pylist()
+    ended = {**rows[0], "end_reason": "closed"}
+    other = {**rows[0], "flow_id": "f" * 32}
+    spool.put(FlowBatch(id="", host="h", flows=pa.Table.from_pylist([ended, other], schema=FLOW_SCHEMA)))
+    found = latest_open(opened, spool)
+    assert set(found["flow_id"].to_pylist()) == {rows[1]["flow_id"], "f" * 32}
+    assert latest_open(None, spool)["flow_id"].to_pylist() == ["f" * 32]

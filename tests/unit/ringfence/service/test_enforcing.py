@@ -14,7 +14,7 @@ from ringfence.model.enforcement import Drift, Enforcement, EnforcementState
 from ringfence.model.ruleset import Ruleset
 from ringfence.model.verdict import Mode
 from ringfence.model.workload import Workload
-from ringfence.service.enforcing import Enforcing
+from ringfence.service.enforcing import PATIENCE, Enforcing
 from ringfence.service.policy import PolicyInForce
 from ringfence.service.reported import Reported
 from tests.support.estate import API, DB, NOW, Estate, container
@@ -39,15 +39,41 @@ class RecordingSink:
         self.desired.append(rulesets)
 
 
-def _enforcing(estate: Estate, sink: RecordingSink) -> Enforcing:
+def _enforcing(estate: Estate, sink: RecordingSink, **options: Any) -> Enforcing:
     return Enforcing(
         policy=PolicyInForce(estate.state.policies),
         state=estate.state,
         sink=sink,
         workloads=lambda: (API, DB),
         account=estate.audit.append,
-        clock=lambda: NOW,
+        **{"clock": lambda: NOW, **options},
     )
+
+
+def test_the_kernel_keeps_what_it_has_until_the_inventory_is_complete(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        estate.state.policies.apply(text=POLICY, author="ada", reason="", at=NOW)
+        sink, settled = RecordingSink(), [False]
+        enforcing = _enforcing(estate, sink, settled=lambda: settled[0])
+        enforcing.step()
+        assert (sink.desired, enforcing.in_force) == ([], None)
+        settled[0] = True
+        enforcing.step()
+        settled[0] = False
+        enforcing.inventory_changed()
+        enforcing.step()
+        assert len(sink.desired) == 2, "an engine that falls silent later holds nothing up"
+
+
+def test_an_engine_that_never_answers_holds_the_first_rules_up_for_a_while_only(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        estate.state.policies.apply(text=POLICY, author="ada", reason="", at=NOW)
+        sink, now = RecordingSink(), [NOW]
+        enforcing = _enforcing(estate, sink, settled=lambda: False, clock=lambda: now[0])
+        enforcing.step()
+        now[0] += PATIENCE + timedelta(seconds=1)
+        enforcing.step()
+        assert len(sink.desired) == 1
 
 
 def test_rules_are_compiled_when_policy_or_inventory_changed_and_not_otherwise(tmp_path: Path) -> None:
