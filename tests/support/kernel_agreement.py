@@ -123,6 +123,12 @@ class Pair:
         return _echo(source, address)
 
 
+def _quotes(packet: bytes, protocol: int, *, six: bool) -> bool:
+    """Whether an error is about our echo request: other attempts of the namespace are refused at the same time."""
+    found, start = (packet[6], 40) if six else (packet[9], 20)
+    return found == protocol and packet[start + 4 : start + 6] == b"\x12\x34"
+
+
 def _echo(source: Namespace, address: str) -> str:
     """One echo request and its answer, through a raw socket: no program is needed."""
     six = ":" in address
@@ -138,7 +144,7 @@ def _echo(source: Namespace, address: str) -> str:
                 body = data if six else data[20:]
                 if body[0] == answer and body[4:6] == b"\x12\x34":
                     return "ACCEPT"
-                if body[0] == denied:
+                if body[0] == denied and _quotes(body[8:], protocol, six=six):
                     return "REJECT"
         except TimeoutError:
             return "DROP"
