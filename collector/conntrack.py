@@ -26,7 +26,7 @@ from collector.netlink import (
     open_socket,
     raw_socket,
 )
-from collector.receive import Slots
+from collector.receive import Slots, keep_freed_memory
 from collector.templates import EMPTY, Records
 
 GROUP_NEW, GROUP_DESTROY = 1, 3
@@ -78,6 +78,7 @@ class ConntrackListener:
         Raises:
             PermissionError: CAP_NET_ADMIN is missing.
         """
+        keep_freed_memory()
         self._sleep = sleep
         self._slots = Slots(slots, slot_bytes)
         self._decoder = Decoder()

@@ -87,7 +87,10 @@ class Output:
         records, order = self.records[: self.done], self.order[: self.done]
         if bool((order[1:] > order[:-1]).all()):
             return records, order
-        back = np.argsort(order)
+        place = np.empty(int(order.max()) + 1, np.int64)
+        place[order] = np.arange(self.done)
+        # Messages that could not be read have left holes in the order.
+        back = place if len(place) == self.done else np.argsort(order)
         # Taken as opaque bytes: numpy moves a record field by field, at five times the cost.
         opaque = np.dtype((np.void, records.dtype.itemsize))
         return records.view(opaque).take(back).view(records.dtype), order[back]
