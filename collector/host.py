@@ -63,7 +63,8 @@ class Collector:
         resume: pa.Table | None = None,
         open_kernel: Callable[..., Kernel] = Kernel,
     ) -> None:
-        """`on_workloads` gets every run known, those that ended during the last hour too, after each change.
+        """`on_workloads` gets every run known, those that ended during the last hour too, and the named networks
+        outside, after each change.
 
         `resume`: rows of `FLOW_SCHEMA` that the store has as open for this host.
         """
@@ -262,7 +263,7 @@ class Collector:
             try:
                 self._file.poll()
                 if news:
-                    self._on_workloads(self.inventory.snapshot().workloads)
+                    self._on_workloads(self.inventory.snapshot().known)
                 if self._kernel is not None:
                     self._follow(self._kernel)
                     if news:

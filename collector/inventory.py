@@ -34,6 +34,12 @@ class Snapshot:
     external: tuple[tuple[Network, Workload], ...] = ()
     engines: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def known(self) -> tuple[Workload, ...]:
+        """Every run, and the named networks outside: all that policy can tell apart."""
+        outside = {item.id: item for _, item in self.external if item.kind is WorkloadKind.EXTERNAL}
+        return (*self.workloads, *outside.values())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:

@@ -73,6 +73,7 @@ class WorkloadFile:
                 network=name,
                 kind=NetworkKind.OTHER,
                 addresses=tuple(item.network_address for item in networks if item.prefixlen == item.max_prefixlen),
+                networks=tuple(item for item in networks if item.prefixlen < item.max_prefixlen),
                 since=started,
             )
             for name, networks in entry["networks"]

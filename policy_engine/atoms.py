@@ -6,7 +6,7 @@ connections exactly.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from itertools import pairwise
@@ -47,7 +47,9 @@ class ServiceAtom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """`endpoint` represents it; its name is a workload's or networks. `workload` is an id, None outside."""
+    """`endpoint` represents it; its name is a workload's or networks. `workload` is an id, None for outsiders that
+    have no name.
+    """
 
     endpoint: Endpoint
     workload: str | None
@@ -98,7 +100,9 @@ def services_text(atoms: Sequence[ServiceAtom]) -> tuple[str, ...]:
 
 
 def ends(rules: Sequence[Rule], workloads: Sequence[Workload]) -> tuple[End, ...]:
-    """Each current address of each workload, and each stretch of addresses outside that the rules tell apart."""
+    """Each current address of each workload, and each stretch of addresses outside that the rules or the named
+    external networks among `workloads` tell apart.
+    """
     known = namespace_owners(workloads)
     found = [
         End(endpoint=_endpoint(item, address), workload=item.id, family=address.version)
@@ -107,8 +111,14 @@ def ends(rules: Sequence[Rule], workloads: Sequence[Workload]) -> tuple[End, ...
     ]
     taken = {address for item in known for address in item.addresses}
     networks = {network for rule in rules for peer in rule.peers for network in (*peer.networks, *peer.not_networks)}
+    named = {network: item for item in known for network in item.networks}
     for family in (4, 6):
-        found += _outside(family, [item for item in networks if item.version == family], taken)
+        found += _outside(
+            family,
+            [item for item in networks if item.version == family],
+            {network: item for network, item in named.items() if network.version == family},
+            taken,
+        )
     return tuple(found)
 
 
@@ -121,25 +131,36 @@ def _endpoint(workload: Workload, address: Address) -> Endpoint:
     )
 
 
-def _outside(family: int, networks: Sequence[Network], taken: set[Address]) -> list[End]:
-    """Stretches between the cuts that the networks make; what lies inside the same networks is one stretch."""
+def _outside(
+    family: int, networks: Sequence[Network], named: Mapping[Network, Workload], taken: set[Address]
+) -> list[End]:
+    """Stretches between the cuts that the networks make; what lies inside the same networks of rules and belongs to
+    the same named network (the smallest one around it) is one stretch.
+    """
     make: Any = ADDRESS_TYPES[family]
-    top = 1 << ADDRESS_BITS[family]
-    cuts = sorted(
-        {0, top} | {int(n.network_address) for n in networks} | {int(n.broadcast_address) + 1 for n in networks}
-    )
-    groups: dict[frozenset[Network], list[tuple[int, int]]] = {}
-    for first, after in pairwise(cuts):
-        inside = frozenset(n for n in networks if int(n.network_address) <= first <= int(n.broadcast_address))
-        groups.setdefault(inside, []).append((first, after - 1))
+    around = {*networks, *named}
+    edges = {edge for n in around for edge in (int(n.network_address), int(n.broadcast_address) + 1)}
+    groups: dict[tuple[frozenset[Network], Network | None], list[tuple[int, int]]] = {}
+    for first, after in pairwise(sorted({0, 1 << ADDRESS_BITS[family]} | edges)):
+        inside = frozenset(n for n in networks if _spans(n, first))
+        own = max((n for n in named if _spans(n, first)), key=lambda n: n.prefixlen, default=None)
+        groups.setdefault((inside, own), []).append((first, after - 1))
     found = []
-    for inside, spans in groups.items():
+    for (inside, own), spans in groups.items():
         free = (make(number) for first, last in spans for number in range(first, min(last, first + len(taken)) + 1))
         address = next((item for item in free if item not in taken), None)
-        if address is not None:
+        if address is None:
+            continue
+        if own is not None:
+            found.append(End(endpoint=_endpoint(named[own], address), workload=named[own].id, family=family))
+        else:
             name = _stretch_name(family, inside, networks)
             found.append(End(endpoint=Endpoint(name=name, address=address), workload=None, family=family))
     return found
+
+
+def _spans(network: Network, number: int) -> bool:
+    return int(network.network_address) <= number <= int(network.broadcast_address)
 
 
 def _stretch_name(family: int, inside: frozenset[Network], networks: Sequence[Network]) -> str:

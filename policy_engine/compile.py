@@ -21,7 +21,7 @@ from policy_engine.addresses import (
 )
 from policy_engine.flatten import FlatTier, Line, Match, flatten
 from policy_engine.matching import selects
-from policy_engine.modes import mode_of
+from policy_engine.modes import UNRULED, mode_of
 from ringfence.model.policy import Action, Network, Peer, Policy, PolicySet, Rule, Service, Tier
 from ringfence.model.ruleset import (
     DEFAULT_ALLOW_RULE,
@@ -56,9 +56,7 @@ def compile_rulesets(
 
 def is_judged(workload: Workload) -> bool:
     """Hosts and what is outside are peers only: no rules are written for them."""
-    return workload.kind not in (WorkloadKind.EXTERNAL, WorkloadKind.HOST) and (
-        workload.netns is not None or workload.netns_path is not None
-    )
+    return workload.kind not in UNRULED and (workload.netns is not None or workload.netns_path is not None)
 
 
 def namespace_owners(workloads: Sequence[Workload]) -> tuple[Workload, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from policy_engine.atoms import End, ServiceAtom, all_rules, ends, service_atoms, services_text
 from policy_engine.bitmap import NOBODY, Bitmap
 from policy_engine.evaluate import FINAL
-from policy_engine.modes import mode_of
+from policy_engine.modes import mode_in
 from ringfence.model.policy import PolicySet
 from ringfence.model.verdict import Direction, Mode, Outcome, RuleRef, parse_ref
 from ringfence.model.workload import Workload
@@ -261,9 +261,9 @@ def _words(rule: str) -> str:
 def _mode_changes(before: PolicySet, after: PolicySet, workloads: Sequence[Workload]) -> tuple[ModeChange, ...]:
     changed: dict[tuple[Mode, Mode], set[str]] = {}
     for workload in workloads:
-        modes = (mode_of(before, workload.labels), mode_of(after, workload.labels))
-        if workload.running and modes[0] is not modes[1]:
-            changed.setdefault(modes, set()).add(workload.name)
+        former, latter = mode_in(before, workload), mode_in(after, workload)
+        if workload.running and former and latter and former is not latter:
+            changed.setdefault((former, latter), set()).add(workload.name)
     return tuple(
         ModeChange(workloads=tuple(sorted(names)), before=modes[0], after=modes[1])
         for modes, names in sorted(changed.items())

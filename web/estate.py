@@ -12,6 +12,7 @@ from ringfence.model.finding import Finding, FindingKind, FindingState, Severity
 from ringfence.model.gap import Gap
 from ringfence.model.quarantine import Quarantine, QuarantineState
 from ringfence.model.verdict import Mode
+from ringfence.model.workload import Workload, WorkloadKind
 from ringfence.store.state import HostStatus, State
 from web.policy_view import mode_counts, read_policy
 from web.window import Window
@@ -45,9 +46,14 @@ class Estate:
         return Severity.HIGH in self.others or Severity.CRITICAL in self.others
 
 
+def inside(state: State) -> tuple[Workload, ...]:
+    """The workloads that run on our hosts, without the named networks outside."""
+    return tuple(item for item in state.workloads.current() if item.kind is not WorkloadKind.EXTERNAL)
+
+
 def estate_of(state: State, now: datetime) -> Estate:
     policies = read_policy(state.policies.current().text)
-    workloads = state.workloads.current()
+    workloads = inside(state)
     open_findings = state.findings.list(state=FindingState.OPEN, limit=1000)
     counts = state.findings.counts()
     hosts = state.hosts.list()

@@ -9,13 +9,13 @@ from datetime import datetime
 from difflib import SequenceMatcher
 
 from policy_engine.matching import selects
-from policy_engine.modes import mode_of
+from policy_engine.modes import mode_in
 from policy_engine.parse import parse_policy
 from ringfence.errors import PolicyInvalid
 from ringfence.model.flow import PROTOCOL_NAMES
 from ringfence.model.policy import Peer, Policy, PolicySet, PortInterval, Rule, Service
 from ringfence.model.verdict import Direction, Mode, RuleRef
-from ringfence.model.workload import Workload
+from ringfence.model.workload import Workload, WorkloadKind
 from ringfence.store.flows import FlowQuery, FlowReader
 
 ANYTHING = "anything"
@@ -77,7 +77,9 @@ def read_policy(text: str) -> PolicySet | None:
 
 
 def mode_counts(policies: PolicySet, workloads: Iterable[Workload]) -> Counter[Mode]:
-    return Counter(mode_of(policies, workload.labels) for workload in workloads)
+    """Of the workloads that rules are written for."""
+    modes = (mode_in(policies, workload) for workload in workloads)
+    return Counter(mode for mode in modes if mode is not None)
 
 
 def hits_of(flows: FlowReader, query: FlowQuery) -> dict[str, Hit]:
@@ -114,7 +116,7 @@ def card_of(policy: Policy, workloads: Sequence[Workload], hits: Hits) -> Card:
         owner=policy.owner,
         description=policy.description,
         line=policy.line,
-        selected=sum(selects(policy.selector, workload.labels) for workload in workloads),
+        selected=sum(_isolates(policy, workload) for workload in workloads),
         hits=sum(rule.hits for rule in rules),
         last_hit=max((rule.last_hit for rule in rules if rule.last_hit), default=None),
         rules=rules,
@@ -127,8 +129,13 @@ def effective(policies: PolicySet, workload: Workload, hits: Hits) -> tuple[tupl
         (tier.name, card_of(policy, (workload,), hits))
         for tier in policies.tiers
         for policy in tier.policies
-        if selects(policy.selector, workload.labels)
+        if _isolates(policy, workload)
     )
+
+
+def _isolates(policy: Policy, workload: Workload) -> bool:
+    """Named networks outside are peers only."""
+    return workload.kind is not WorkloadKind.EXTERNAL and selects(policy.selector, workload.labels)
 
 
 def _rule_lines(policy: Policy, hits: Hits) -> Iterable[RuleLine]:

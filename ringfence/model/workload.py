@@ -9,6 +9,8 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from types import MappingProxyType
 
+from ringfence.model.policy import Network
+
 Address = IPv4Address | IPv6Address
 
 
@@ -57,11 +59,15 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """One connection of a workload to one network, valid in [since, until)."""
+    """One connection of a workload to one network, valid in [since, until).
+
+    `networks` are what a named external network spans beside single addresses.
+    """
 
     network: str
     kind: NetworkKind
     addresses: tuple[Address, ...] = ()
+    networks: tuple[Network, ...] = ()
     interface: str | None = None
     mac: str | None = None
     since: datetime
@@ -110,6 +116,11 @@ class Workload:
     def addresses(self) -> tuple[Address, ...]:
         """The addresses it holds now, over all networks."""
         return tuple(address for item in self.attachments if item.until is None for address in item.addresses)
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks that belong to it now; only those of a named external network are more than addresses."""
+        return tuple(network for item in self.attachments if item.until is None for network in item.networks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

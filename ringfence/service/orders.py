@@ -19,7 +19,7 @@ from ringfence.model.event import AuditEvent, EventAction
 from ringfence.model.filter import And, Comparison, Filter, Not, Term
 from ringfence.model.quarantine import ControlledAccess, Quarantine, QuarantineState
 from ringfence.model.verdict import Direction
-from ringfence.model.workload import Containment, Workload
+from ringfence.model.workload import Containment, Workload, WorkloadKind
 from ringfence.store.flows import FlowQuery, FlowReader
 from ringfence.store.state import PolicyRevision, ReportRecord, State
 from web.actions import Actor, QuarantinePlan
@@ -189,6 +189,8 @@ class Orders:
     def _refusal(self, workload: Workload) -> str:
         if not workload.running:
             return f"{workload.name} is not running"
+        if workload.kind is WorkloadKind.EXTERNAL:
+            return f"{workload.name} is a network outside: isolate the workloads that must not reach it"
         if workload.containment is Containment.NOT_CONTAINABLE:
             return f"{workload.name} cannot be contained: {workload.containment_reason}; pause or stop it instead"
         if any(item.workload == workload.id for item in self._state.quarantines.active()):

@@ -89,7 +89,7 @@ class Watch:
         )
         self._endings = Endings(
             workloads=state.workloads,
-            runs=lambda: self.collector.inventory.snapshot().workloads,
+            runs=lambda: self.collector.inventory.snapshot().known,
             hosts=self.collector.complete_hosts,
             clock=utc_now,
         )

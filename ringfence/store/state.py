@@ -110,7 +110,8 @@ class Workloads(Protocol):
     def save(self, workloads: Iterable[Workload]) -> None:
         """Insert or replace by (id, started)."""
 
-    def current(self) -> tuple[Workload, ...]: ...
+    def current(self) -> tuple[Workload, ...]:
+        """Every run that has not ended, and the named networks outside."""
 
     def get(self, workload_id: str) -> Workload | None:
         """Its latest run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,7 @@ def test_a_workload_comes_back_whole(state: State) -> None:
         network="shop",
         kind=NetworkKind.OVERLAY,
         addresses=(ip_address("10.0.0.2"), ip_address("fd00::2")),
+        networks=(ip_network("198.51.100.0/24"), ip_network("2001:db8::/32")),
         interface="eth0",
         mac="02:42:0a:00:00:02",
         since=NOW,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from werkzeug.wrappers import Response
 
-from policy_engine.modes import mode_of
+from policy_engine.modes import mode_in
 from ringfence.errors import NotFound
 from ringfence.model.enforcement import Enforcement
 from ringfence.model.policy import PolicySet
@@ -13,6 +13,7 @@ from ringfence.store.flows import FlowQuery
 from web.api.operation import OBJECT, WINDOW, Operation, answer, as_plain, fields, list_of
 from web.bar import read_bar
 from web.edges import edges_of
+from web.estate import inside
 from web.guard import services
 from web.policy_view import effective, hits_of, read_policy
 from web.scope import strict_scope
@@ -24,7 +25,7 @@ def workloads() -> Response:
     policies = read_policy(state.policies.current().text)
     proofs = {item.workload: item for item in state.enforcements.list()}
     held = {item.workload: item.id for item in state.quarantines.active()}
-    rows = [_fields(item, policies, proofs.get(item.id), held.get(item.id)) for item in state.workloads.current()]
+    rows = [_fields(item, policies, proofs.get(item.id), held.get(item.id)) for item in inside(state)]
     return answer({"workloads": rows})
 
 
@@ -56,7 +57,7 @@ def _fields(
 ) -> dict[str, object]:
     return {
         **as_plain(item),
-        "mode": mode_of(policies, item.labels) if policies else None,
+        "mode": mode_in(policies, item) if policies else None,
         "enforcement": proof,
         "quarantine": quarantine,
     }
@@ -70,7 +71,7 @@ OPERATIONS = (
         path="/workloads",
         name="workloads",
         view=workloads,
-        summary="Workloads that run now.",
+        summary="Workloads that run now; named networks outside are told one by one.",
         answer=fields(workloads=list_of(WORKLOAD)),
     ),
     Operation(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint
 
-from policy_engine.modes import mode_of
+from policy_engine.modes import mode_in
 from ringfence.errors import NotFound
 from ringfence.model.enforcement import Enforcement
 from ringfence.model.finding import Finding, FindingState
@@ -17,6 +17,7 @@ from ringfence.model.workload import Workload
 from ringfence.store.flows import FlowQuery
 from web.bar import read_bar
 from web.edges import Edge, edge_filter, edges_of
+from web.estate import inside
 from web.flow_questions import gaps_in
 from web.guard import services
 from web.policy_view import Hits, effective, hits_of, read_policy
@@ -68,7 +69,7 @@ def show() -> tuple[str, int]:
         lines=in_order(lines, order, SORTED),
         order=order,
         wanted=wanted,
-        total=len(given.state.workloads.current()),
+        total=len(inside(given.state)),
         complete=edges.complete,
         gaps=gaps_in(given.flows, found.window),
     ), 400 if found.window_error else 200
@@ -92,7 +93,8 @@ def one(workload_id: str) -> tuple[str, int]:
         "pages/workload.html",
         default_range="24h",
         workload=workload,
-        mode=mode_of(policies, workload.labels) if policies else None,
+        mode=mode_in(policies, workload) if policies else None,
+        readable=policies is not None,
         policies=effective(policies, workload, hits) if policies else (),
         revision=given.state.policies.current(),
         enforcement=given.state.enforcements.get(workload_id),
@@ -117,12 +119,12 @@ def _lines(edges: Iterable[Edge]) -> list[Line]:
         for end in {edge.src, edge.dst}:
             touching.setdefault(end, []).append(edge)
     lines = []
-    for workload in state.workloads.current():
+    for workload in inside(state):
         mine = touching.get(workload.id, [])
         lines.append(
             Line(
                 workload=workload,
-                mode=mode_of(policies, workload.labels) if policies else None,
+                mode=mode_in(policies, workload) if policies else None,
                 flows=sum(edge.flows for edge in mine),
                 denied=sum(edge.denied for edge in mine),
                 staged_denied=sum(edge.staged_denied for edge in mine),

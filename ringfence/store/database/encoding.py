@@ -81,6 +81,7 @@ def encode_attachments(attachments: Iterable[Attachment]) -> list[Json]:
             "network": item.network,
             "kind": item.kind.value,
             "addresses": [str(address) for address in item.addresses],
+            "networks": [str(network) for network in item.networks],
             "interface": item.interface,
             "mac": item.mac,
             "since": time_text(item.since),
@@ -96,6 +97,8 @@ def decode_attachments(items: Iterable[Json]) -> tuple[Attachment, ...]:
             network=item["network"],
             kind=NetworkKind(item["kind"]),
             addresses=tuple(ip_address(address) for address in item["addresses"]),
+            # Rows of earlier versions have none.
+            networks=tuple(ip_network(network) for network in item.get("networks", ())),
             interface=item["interface"],
             mac=item["mac"],
             since=datetime.fromisoformat(item["since"]),

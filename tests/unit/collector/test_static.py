@@ -49,6 +49,8 @@ def test_networks_may_be_a_list_and_outside_ones_are_named(tmp_path: Path, inven
     WorkloadFile(tmp_path / "w.json", inventory, host="h").poll()
     ((network, partner),) = inventory.snapshot().external
     assert (str(network), partner.name, partner.kind) == ("203.0.113.0/24", "partner", "external")
+    assert partner.networks == (network,)
+    assert (inventory.snapshot().workloads, inventory.snapshot().known) == ((), (partner,))
 
 
 def test_a_bad_file_changes_nothing_and_is_said(tmp_path: Path, inventory: Inventory) -> None:

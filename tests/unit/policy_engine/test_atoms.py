@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import IPv4Address, ip_network
+
 from policy_engine.atoms import all_rules, ends, service_atoms, services_text
 from policy_engine.parse import parse_policy
 from ringfence.model.policy import PolicySet, Rule
-from tests.support.policies import workload
+from ringfence.model.workload import Attachment, NetworkKind, WorkloadKind
+from tests.support.policies import START, workload
 
 TEXT = """\
 version: 1
@@ -77,3 +81,29 @@ def test_a_network_that_workloads_fill_has_no_stretch_outside() -> None:
 
 def test_the_empty_policy_has_no_rules() -> None:
     assert all_rules([PolicySet()]) == []
+
+
+def test_a_named_network_outside_is_cut_by_rules_and_by_what_is_named_within_it() -> None:
+    corp, lab = (
+        replace(
+            workload(name, {"site": name}, kind=WorkloadKind.EXTERNAL, netns=None),
+            attachments=(
+                Attachment(network="n", kind=NetworkKind.OTHER, networks=(ip_network(network),), since=START),
+            ),
+        )
+        for name, network in (("corp", "10.0.0.0/9"), ("lab", "10.9.0.0/24"))
+    )
+    found = [
+        (item.endpoint.name, str(item.endpoint.address), item.workload)
+        for item in ends(rules(), [corp, lab])
+        if item.family == 4
+    ]
+    assert found == [
+        ("any other IPv4 address", str(IPv4Address(0)), None),
+        ("corp", "10.0.0.0", "id-corp"),
+        ("corp", "10.0.1.0", "id-corp"),
+        ("lab", "10.9.0.0", "id-lab"),
+        ("corp", "10.9.1.0", "id-corp"),
+        ("the rest of 10.0.0.0/8", "10.128.0.0", None),
+    ]
+    assert not any(item.endpoint.governed for item in ends(rules(), [corp, lab]) if item.workload)

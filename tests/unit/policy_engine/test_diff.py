@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from ipaddress import ip_network
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -9,8 +11,9 @@ from policy_engine.diff import Change, diff
 from policy_engine.parse import parse_policy
 from ringfence.model.policy import PolicySet
 from ringfence.model.verdict import Mode
+from ringfence.model.workload import Attachment, NetworkKind, WorkloadKind
 from tests.support.judge import Packet, slow_connection
-from tests.support.policies import INVENTORY, policy_sets, random_packets, workload
+from tests.support.policies import INVENTORY, START, policy_sets, random_packets, workload
 
 TEXT = """\
 version: 1
@@ -111,3 +114,20 @@ def _serves(text: str, packet: Packet) -> bool:
     if text.startswith("any other protocol"):
         return packet.protocol == 47 and "47" not in text
     return text in (word, f"{word} type {packet.icmp_type}")
+
+
+def test_a_named_network_outside_is_let_in_by_its_labels_and_enters_no_mode() -> None:
+    office = replace(
+        workload("office", {"role": "office"}, kind=WorkloadKind.EXTERNAL, netns=None),
+        attachments=(
+            Attachment(network="wan", kind=NetworkKind.OTHER, networks=(ip_network("198.51.100.0/24"),), since=START),
+        ),
+    )
+    draft = TEXT.replace("role == 'api'", "role in {'api', 'office'}").replace(
+        "groups: [", "default_mode: monitor\ngroups: ["
+    )
+    found = diff(parse_policy(TEXT), parse_policy(draft), [*WORKLOADS, office])
+    assert [(item.sources, item.destinations, item.services) for item in found.opened] == [
+        (("office",), ("db",), ("tcp/5432",))
+    ]
+    assert [item.workloads for item in found.modes] == [("api1", "api2")]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import ip_network
+
 from policy_engine.parse import parse_policy
 from ringfence.demo.shop import POLICY
 from ringfence.model.policy import PolicySet
+from ringfence.model.workload import Attachment, NetworkKind, WorkloadKind
 from tests.support.site import Site
 from web.policy_change import change_of
 
@@ -42,3 +46,18 @@ def test_the_same_policy_changes_nothing(shop: Site) -> None:
     policies = parse_policy(POLICY)
     change = change_of(policies, policies, list(shop.workloads().values()), shop.flows, shop.clock())
     assert (change.opened, change.closed, change.rules.empty) == ((), (), True)
+
+
+def test_what_a_named_network_outside_may_do_now_is_a_change(shop: Site) -> None:
+    part = Attachment(
+        network="wan", kind=NetworkKind.OTHER, since=shop.clock(), networks=(ip_network("198.51.100.0/24"),)
+    )
+    office = replace(
+        shop.workloads()["db"], id="office", name="office", kind=WorkloadKind.EXTERNAL, netns=None,
+        labels={"name": "office"}, attachments=(part,),
+    )  # fmt: skip
+    closed = "version: 1\ntiers: [{name: t}]\npolicies: [{name: db, tier: t, selector: role == 'db', ingress: []}]"
+    opened = closed.replace("[]}]", "[{action: allow, from: {selector: name == 'office'}}]}]")
+    workloads = [*shop.workloads().values(), office]
+    found = change_of(parse_policy(closed), parse_policy(opened), workloads, shop.flows, shop.clock()).rules
+    assert {item.sources for item in found.opened} == {("office",)}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from policy_engine.parse import parse_policy
 from ringfence.demo.shop import POLICY
 from ringfence.model.verdict import Direction, Mode
+from ringfence.model.workload import WorkloadKind
 from ringfence.store.flows import FlowQuery
 from tests.support.site import Site
 from web.policy_view import columns_of, effective, hits_of, in_words, mode_counts, read_policy, text_changes
@@ -39,6 +41,13 @@ def test_a_workload_has_the_policies_that_select_it(shop: Site) -> None:
 
 def test_modes_are_counted(shop: Site) -> None:
     assert mode_counts(parse_policy(POLICY), shop.workloads().values()) == {Mode.MONITOR: 11, Mode.PROTECT: 1}
+
+
+def test_hosts_and_networks_outside_are_in_no_mode_and_isolated_by_nothing(shop: Site) -> None:
+    db = shop.workloads()["db"]
+    host, outside = (replace(db, kind=kind) for kind in (WorkloadKind.HOST, WorkloadKind.EXTERNAL))
+    assert mode_counts(parse_policy(POLICY), [db, host, outside]).total() == 1
+    assert effective(parse_policy(POLICY), db, {}) and effective(parse_policy(POLICY), outside, {}) == ()
 
 
 def test_a_text_that_cannot_be_read_is_none() -> None:

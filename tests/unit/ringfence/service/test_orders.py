@@ -1,5 +1,6 @@
 """Orders of people: refused with a reason or recorded, written down, and handed on."""
 
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -20,6 +21,7 @@ from ringfence.model.policy import Service
 from ringfence.model.quarantine import ControlledAccess, Quarantine, QuarantineState
 from ringfence.model.ruleset import FIRST_POLICY_RULE
 from ringfence.model.verdict import Direction
+from ringfence.model.workload import WorkloadKind
 from ringfence.service.orders import Orders
 from ringfence.store.database.connection import connect
 from ringfence.store.database.rule_numbers import RuleNumberTable
@@ -207,3 +209,11 @@ def test_a_plan_counts_every_open_connection_however_many_have_ended_since(tmp_p
         ended = [flow_row(number, ended=NOW, end_reason="closed") for number in range(2, 400)]
         estate.flows.append(FlowBatch(id="b", host="h1", flows=flow_table(old, *ended)))
         assert _orders(estate).plan_quarantine(API.id).open_connections == 1
+
+
+def test_a_network_outside_is_not_isolated(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        orders = _orders(estate)
+        estate.state.workloads.save([replace(API, id="office", name="office", kind=WorkloadKind.EXTERNAL)])
+        with pytest.raises(NotPermitted, match="office is a network outside"):
+            orders.quarantine(workload="office", reason="scan", actor=ADA, expires=SOON)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+
+
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from ringfence.service.policy import PolicyInForce
 from ringfence.service.watch import Watch
 from tests.support.doctor_host import AnsweringHost
 from tests.support.estate import NOW, Estate
+from tests.support.wait import wait_until
 
 
 def _watch(estate: Estate, machine: Host | None = None, **flags: str) -> Watch:
@@ -106,3 +110,22 @@ def test_what_the_enforcer_proves_in_the_background_is_in_the_audit_log(tmp_path
         watch._reported.put(replace(order, state=QuarantineState.VERIFIED))
         watch._reported.step()
         assert estate.actions() == ["enforcer: quarantine state changed w1"]
+
+
+def test_named_networks_outside_are_stored_and_end_when_they_are_no_longer_named(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        watch = _watch(estate)
+        office = [{"id": "o", "name": "office", "networks": {"wan": {"addresses": ["198.51.100.0/24", "192.0.2.7"]}}}]
+        (estate.folder / "workloads.json").write_text(json.dumps(office))
+        watch.collector.start()
+        try:
+            wait_until("it is stored", lambda: [item for item in estate.state.workloads.current() if item.id == "o"])
+            watch._endings.step()
+            (found,) = [item for item in estate.state.workloads.current() if item.id == "o"]
+            assert [str(item) for item in (*found.networks, *found.addresses)] == ["198.51.100.0/24", "192.0.2.7"]
+            (estate.folder / "workloads.json").write_text("[]")
+            wait_until("it is no longer named", lambda: not watch.collector.inventory.snapshot().external)
+            watch._endings.step()
+            assert not [item for item in estate.state.workloads.current() if item.id == "o"]
+        finally:
+            watch.collector.stop()

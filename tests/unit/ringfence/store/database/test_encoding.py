@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from ipaddress import ip_network
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ ATTACHMENTS = st.builds(
     network=st.text(),
     kind=st.sampled_from(NetworkKind),
     addresses=st.lists(st.ip_addresses(), max_size=3).map(tuple),
+    networks=st.lists(st.ip_addresses().map(ip_network), max_size=3).map(tuple),
     interface=st.none() | st.text(),
     mac=st.none() | st.text(),
     since=TIMES,
@@ -50,3 +52,9 @@ def test_times_may_be_absent() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert encoding.time_value(encoding.time_text(now)) == now
     assert encoding.time_value(encoding.time_text(None)) is None
+
+
+def test_an_attachment_of_an_earlier_version_has_no_networks() -> None:
+    row = encoding.encode_attachments([Attachment(network="n", kind=NetworkKind.BRIDGE, since=datetime.now(UTC))])[0]
+    older = {key: value for key, value in row.items() if key != "networks"}
+    assert encoding.decode_attachments([older])[0].networks == ()
