@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from audit.report.sources import Sources
@@ -23,7 +23,8 @@ PROOF_AGE = timedelta(minutes=10)
 class Posture:
     """`ingress` and `egress` name the policies that select it in that direction.
 
-    `proven`: an enforcer saw all its rules in the kernel, not longer than `PROOF_AGE` before the report was made.
+    `proven`: an enforcer saw all its rules in the kernel, not longer than `PROOF_AGE` before the report was made, or
+    before the workload ended.
     """
 
     workload: Workload
@@ -32,6 +33,11 @@ class Posture:
     egress: tuple[str, ...]
     enforcement: Enforcement | None
     proven: bool = False
+
+    @property
+    def protected(self) -> bool:
+        """Whether what policy denies it is proven to be denied in the kernel. No rules are written for hosts."""
+        return self.mode is Mode.PROTECT and self.workload.kind is not WorkloadKind.HOST and self.proven
 
 
 def in_force_policy(sources: Sources) -> tuple[PolicySet, PolicyRevision]:
@@ -70,19 +76,29 @@ def examine_posture(sources: Sources, policies: PolicySet) -> tuple[Posture, ...
             ingress=selecting(policies, workload, Direction.INGRESS),
             egress=selecting(policies, workload, Direction.EGRESS),
             enforcement=enforcements.get(workload.id),
-            proven=_proves(enforcements.get(workload.id), sources.clock()),
+            proven=_proves(enforcements.get(workload.id), workload.ended or sources.clock()),
         )
         for workload in sorted(latest.values(), key=lambda item: (item.name, item.id))
         if workload.kind is not WorkloadKind.EXTERNAL
     )
 
 
-def _proves(found: Enforcement | None, now: datetime) -> bool:
+def external_networks(sources: Sources) -> tuple[Workload, ...]:
+    """The named networks outside of the window, each as if it were still named: what was open to one was open."""
+    seen = sources.state.workloads.seen(sources.parameters.start, sources.parameters.end)
+    return tuple(
+        replace(item, ended=None, attachments=tuple(replace(part, until=None) for part in item.attachments))
+        for item in seen
+        if item.kind is WorkloadKind.EXTERNAL
+    )
+
+
+def _proves(found: Enforcement | None, at: datetime) -> bool:
     return (
         found is not None
         and found.state is EnforcementState.IN_FORCE
         and found.verified is not None
-        and found.verified >= now - PROOF_AGE
+        and found.verified >= at - PROOF_AGE
     )
 
 

@@ -17,8 +17,8 @@ from policy_engine.endpoint import Endpoint
 from policy_engine.evaluate import FINAL
 from policy_engine.services import ICMP_PROTOCOLS
 from ringfence.model.policy import PolicySet
-from ringfence.model.verdict import Direction, Mode, Outcome
-from ringfence.model.workload import Address, Workload, WorkloadKind
+from ringfence.model.verdict import Direction, Outcome
+from ringfence.model.workload import Address, Workload
 
 MOST_EVALUATIONS = 10_000_000
 """Pairs of ends times services; some three seconds of one core."""
@@ -29,7 +29,7 @@ NOT_CLOSED = ("allowed", "would be denied", "mixed")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """What policy says of one service between two zones: `denied` of `pairs` kinds of ends, `enforced` of these denied
-    in the kernel because the denying end is in protect."""
+    in the kernel because the denying end is in protect and its rules were seen there."""
 
     atom: ServiceAtom
     pairs: int
@@ -38,7 +38,7 @@ class Cell:
 
     @property
     def verdict(self) -> str:
-        """`allowed`, `denied` (and enforced), `would be denied` (policy says so, the mode does not) or `mixed`."""
+        """`allowed`, `denied` (and enforced), `would be denied` (policy says so, the kernel does not) or `mixed`."""
         if self.denied == 0:
             return "allowed"
         if self.denied < self.pairs:
@@ -83,7 +83,7 @@ def _unnamed(atom: ServiceAtom) -> bool:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind:
     """Ends that policy cannot tell apart: the rules of their own policies, those that name them as the other end, the
-    family (None: no address is known) and whether their own rules are enforced."""
+    family (None: no address is known) and whether their own rules are proven to be enforced."""
 
     own_egress: int
     own_ingress: int
@@ -129,16 +129,19 @@ class _Verdicts:
         return found
 
 
-def who_could(policies: PolicySet, zones: Zones, *, most: int = MOST_EVALUATIONS) -> Could:
-    """Every ordered pair of zones with a common address family, with `outside` on either side; stops after `most`
-    evaluations."""
+def who_could(
+    policies: PolicySet, zones: Zones, *, external: Sequence[Workload] = (), most: int = MOST_EVALUATIONS
+) -> Could:
+    """Every ordered pair of zones with a common address family, with `outside` on either side, which is the `external`
+    named networks and everybody else; stops after `most` evaluations."""
     rules = all_rules([policies])
     atoms = service_atoms(rules)
     verdicts = _Verdicts(policies, atoms)
     kinds = {name: _kinds(members, verdicts) for name, members in zones.members.items()}
     workloads = [item.workload for members in zones.members.values() for item in members]
-    strangers = (item.endpoint for item in ends(rules, workloads) if item.workload is None)
-    kinds[OUTSIDE] = _distinct(verdicts.kind(end, protected=False) for end in strangers)
+    named = {None, *(item.id for item in external)}
+    outsiders = (item.endpoint for item in ends(rules, [*workloads, *external]) if item.workload in named)
+    kinds[OUTSIDE] = _distinct(verdicts.kind(end, protected=False) for end in outsiders)
     asked = [(one, other) for one in kinds for other in kinds if not one == other == OUTSIDE]
     found: list[Reach] = []
     for done, (source, destination) in enumerate(asked):
@@ -180,7 +183,7 @@ def _denials(verdicts: _Verdicts, source: _Kind, destination: _Kind) -> tuple[in
 
 def _kinds(members: Iterable[Posture], verdicts: _Verdicts) -> tuple[_Kind, ...]:
     return _distinct(
-        verdicts.kind(_endpoint(item.workload, address), protected=item.mode is Mode.PROTECT)
+        verdicts.kind(_endpoint(item.workload, address), protected=item.protected)
         for item in members
         for address in _addresses(item.workload)
     )
@@ -197,5 +200,4 @@ def _addresses(workload: Workload) -> Sequence[Address | None]:
 
 
 def _endpoint(workload: Workload, address: Address | None) -> Endpoint:
-    governed = workload.kind is not WorkloadKind.EXTERNAL
-    return Endpoint(name=workload.name, labels=workload.labels, address=address, governed=governed)
+    return Endpoint(name=workload.name, labels=workload.labels, address=address)

@@ -11,7 +11,7 @@ from audit.report.document import Cell, Column, Document, Fact, Kind, Note, Sect
 from audit.report.evidence import Evidence, connections, counted
 from audit.report.flow_report import FIGURES, denied_table, most_frequent
 from audit.report.policy_report import quarantines_in_window
-from audit.report.posture import Posture, examine_posture, in_force_policy
+from audit.report.posture import Posture, examine_posture, external_networks, in_force_policy
 from audit.report.reach import EVERYTHING, EVERYTHING_ELSE, NOT_CLOSED, Could, Reach, who_could
 from audit.report.sources import DENIED, MOST_GROUPS, STAGED, Sources
 from audit.report.tally import service, tally_by, verdict_of
@@ -54,7 +54,7 @@ def make_segmentation_report(sources: Sources) -> Document:
     ids = {item.workload.id for item in scope}
     edges = tuple(row for row in rows if row["src_workload"] in ids or row["dst_workload"] in ids)
     sources.step(0.45, "who could")
-    could = who_could(policies, zones)
+    could = who_could(policies, zones, external=external_networks(sources))
     if could.left_out:
         pairs = len(could.pairs) + could.left_out
         completeness = limited(
@@ -175,7 +175,8 @@ def _could(could: Could, zones: Zones) -> Section:
     text = (
         "The policy in force at the end of the window, evaluated for every pair of zones that share an address family. "
         "What is denied but not enforced everywhere goes through where the workload that would have to deny it is not "
-        "in protect. What differs within the zones is open for some of their addresses, closed for others."
+        "in protect, is a host, or has no fresh proof of its rules in the kernel. What differs within the zones is "
+        "open for some of their addresses, closed for others."
     )
     rows = tuple(
         (item.source, item.destination, *(item.services(verdict) for verdict in (*NOT_CLOSED, "denied")))
@@ -195,7 +196,7 @@ def _could(could: Could, zones: Zones) -> Section:
         rows=rows,
         empty="No workload was known in this window.",
         note="Every service there is, as far as rules tell them apart. The outside stands for every address that no "
-        "workload holds, also those in networks that rules name.",
+        "workload holds, also those in networks that rules name and in named external networks.",
     )
     tables = (_matrix(could, zones), table) if 1 < len(zones.members) <= MATRIX_ZONES else (table,)
     return Section(key="could", title="Who could", text=text, tables=tables)
@@ -218,7 +219,8 @@ def _matrix(could: Could, zones: Zones) -> Table:
         columns=(Column(title="From \\ to"), *(Column(title=name) for name in names)),
         rows=tuple(rows),
         empty="",
-        note="“all” includes services that no rule names; “closed” means denied and enforced for every address.",
+        note="“all” includes services that no rule names; “closed” means denied, and proven to be enforced, for every "
+        "address.",
     )
 
 

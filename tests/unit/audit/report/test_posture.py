@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import ip_network
 
-from audit.report.posture import PROOF_AGE, examine_posture, in_force_policy, revisions_in_window
+from audit.report.posture import PROOF_AGE, examine_posture, external_networks, in_force_policy, revisions_in_window
 from policy_engine.parse import parse_policy
 from ringfence.model.enforcement import EnforcementState
 from ringfence.model.verdict import Mode
-from ringfence.model.workload import WorkloadKind
+from ringfence.model.workload import Attachment, NetworkKind, WorkloadKind
 from tests.support.audit_sources import (
     END,
     NOW,
@@ -49,6 +50,26 @@ def test_an_old_partial_or_missing_proof_proves_nothing() -> None:
     )
     assert not any(item.proven for item in examine_posture(sources(of=shop(enforcements=weak)), POLICY))
     assert not any(item.proven for item in examine_posture(sources(of=shop(enforcements=())), POLICY))
+
+
+def test_a_proof_is_fresh_where_it_was_when_the_workload_ended() -> None:
+    ended = workload("db", ended=START + timedelta(minutes=2))
+    kept = enforcement("db", verified=START + timedelta(minutes=1))
+    (found,) = examine_posture(sources(of=state(workloads=(ended,), enforcements=(kept,))), POLICY)
+    assert found.proven and found.protected
+
+
+def test_a_host_is_protected_by_nothing() -> None:
+    host = workload("db", kind=WorkloadKind.HOST)
+    (found,) = examine_posture(sources(of=state(workloads=(host,), enforcements=(enforcement("db"),))), POLICY)
+    assert found.mode is Mode.PROTECT and not found.protected
+
+
+def test_a_network_that_was_named_in_the_window_counts_as_named() -> None:
+    part = Attachment(network="n", kind=NetworkKind.OTHER, since=START, until=END, networks=(ip_network("10.0.0.0/8"),))
+    gone = workload("office", kind=WorkloadKind.EXTERNAL, ended=END, attachments=(part,))
+    (found,) = external_networks(sources(of=state(workloads=(gone, workload("db")))))
+    assert (found.running, found.networks) == (True, part.networks)
 
 
 def test_the_policy_is_the_one_at_the_end_of_the_window() -> None:

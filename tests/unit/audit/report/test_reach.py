@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from audit.report.posture import Posture, examine_posture
 from audit.report.reach import Could, Reach, who_could
@@ -9,7 +9,7 @@ from audit.report.zones import OUTSIDE, make_zones
 from policy_engine.parse import parse_policy
 from ringfence.model.policy import PolicySet
 from ringfence.model.verdict import Mode
-from ringfence.model.workload import Attachment, NetworkKind
+from ringfence.model.workload import Attachment, NetworkKind, WorkloadKind
 from tests.support.audit_sources import SHOP_POLICY, START, sources, workload
 
 POLICY = parse_policy(SHOP_POLICY)
@@ -36,6 +36,10 @@ def postures(*attached: tuple[str, str]) -> list[Posture]:
 def _attachment(*addresses: str) -> Attachment:
     parsed = tuple(ip_address(text) for text in addresses)
     return Attachment(network="n", kind=NetworkKind.BRIDGE, since=START, addresses=parsed)
+
+
+def _spanning(network: str) -> Attachment:
+    return Attachment(network="n", kind=NetworkKind.OTHER, since=START, networks=(ip_network(network),))
 
 
 def pairs(could: Could) -> dict[tuple[str, str], Reach]:
@@ -70,6 +74,24 @@ def test_a_network_that_a_rule_lets_in_is_not_lost_in_the_outside() -> None:
     found = limited("{action: allow, from: [{networks: [198.51.100.0/24]}]}", postures(("db", "10.0.0.2")))
     assert found[OUTSIDE, "db"].services("mixed") == "everything"
     assert found[OUTSIDE, "db"].services("denied") == ""
+
+
+def test_a_named_network_outside_that_a_selector_lets_in_is_not_lost_in_the_outside() -> None:
+    office = workload("office", kind=WorkloadKind.EXTERNAL, attachments=(_spanning("198.51.100.0/24"),))
+    policies = parse_policy(CIDR % "{action: allow, from: [{selector: \"role == 'office'\"}], protocol: tcp}")
+    protected = [replace(item, mode=Mode.PROTECT) for item in postures(("db", "10.0.0.2"))]
+    zones = make_zones(protected, "role")
+    assert pairs(who_could(policies, zones))[OUTSIDE, "db"].services("denied") == "everything"
+    found = pairs(who_could(policies, zones, external=[office]))[OUTSIDE, "db"]
+    assert found.services("mixed") == "tcp"
+    assert found.services("denied") == "everything else"
+
+
+def test_only_what_is_proven_in_the_kernel_is_called_denied() -> None:
+    unproven = pairs(who_could(POLICY, make_zones([replace(item, proven=False) for item in postures()], "role")))
+    assert unproven["web", "db"].services("would be denied") == "everything"
+    hosts = [replace(item, workload=replace(item.workload, kind=WorkloadKind.HOST)) for item in postures()]
+    assert pairs(who_could(POLICY, make_zones(hosts, "role")))["web", "db"].services("denied") == ""
 
 
 def test_the_other_address_family_counts() -> None:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
 from audit.report.document import Document, Table
 from audit.report.segmentation import make_segmentation_report
 from audit.report.sources import MOST_GROUPS
 from policy_engine.selector import SelectorInvalid
+from ringfence.model.workload import Attachment, NetworkKind, WorkloadKind
 from tests.support.audit_sources import (
     SHOP_POLICY,
+    START,
     denied,
     flow,
     gap,
@@ -49,6 +53,16 @@ def test_a_network_outside_that_policy_lets_in_is_not_called_closed() -> None:
     assert outside[1:4] == ("all but ipv6-icmp", "closed", "all")
     could = next(row for row in table(document, "could").rows if row[:2] == ("outside", "api"))
     assert could[2:] == ("", "", "everything else", "ipv6-icmp")
+
+
+def test_a_named_network_outside_that_policy_lets_in_is_not_called_closed() -> None:
+    policy = SHOP_POLICY.replace("role == 'api'\"}], services", "role in {'api', 'office'}\"}], services")
+    part = Attachment(network="wan", kind=NetworkKind.OTHER, since=START, networks=(ip_network("198.51.100.0/24"),))
+    office = workload("office", kind=WorkloadKind.EXTERNAL, attachments=(part,))
+    members = (*shop().workloads.current(), office)
+    document = make_segmentation_report(sources([flow()], of=shop(workloads=members, revisions=(revision(1, policy),))))
+    outside = next(row for row in table(document, "matrix").rows if row[0] == "outside")
+    assert outside[1:4] == ("closed", "tcp/5432", "all")
 
 
 def test_all_but_what_is_denied_stands_in_the_matrix() -> None:
