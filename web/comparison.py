@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 
+from audit.report.completeness import FLOWS, unrecorded
 from ringfence.model.gap import Gap
-from ringfence.store.flows import FlowQuery, FlowReader
-from web.bar import Bar, read_bar
+from ringfence.store.flows import FlowReader
+from ringfence.store.state import State
+from web.bar import Bar
 from web.edges import Edge, compared, edges_of
 from web.flow_questions import gaps_in, query_of
 from web.window import Window
 
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-WATCHED = "not origin: pcap"
-"""An imported capture says nothing about whether anybody watched at its time."""
-
 
 class Watched(StrEnum):
-    """How much of a window lies after the first record there is: before it nobody watched, and no gap says so."""
+    """How much of a window is on record, beside gaps."""
 
     NO = "no"
     PARTLY = "partly"
@@ -30,12 +27,14 @@ class Watched(StrEnum):
 class Comparison:
     """Edges with their change; without any change when the window `before` was not watched.
 
-    `gaps` are those of both windows. `complete` False: one of them has more kinds of connections than were grouped.
+    `gaps` are those of both windows, `unrecorded` says why else not all of them is on record. `complete` False: one of
+    them has more kinds of connections than were grouped.
     """
 
     edges: tuple[Edge, ...]
     before: Window
     watched: Watched
+    unrecorded: tuple[str, ...]
     complete: bool
     gaps: tuple[Gap, ...]
 
@@ -49,24 +48,28 @@ class Comparison:
         return self.watched is Watched.WHOLLY and self.complete and not self.gaps
 
 
-def compare(flows: FlowReader, window: Window, before: Window, bar: Bar) -> Comparison:
+def compare(state: State, flows: FlowReader, window: Window, before: Window, bar: Bar) -> Comparison:
     """What one filter selects in two windows."""
     now, former = (edges_of(flows, query_of(item, bar)) for item in (window, before))
-    watched = watched_in(flows, before)
+    watched = watched_in(state, before)
     gaps = {gap.id: gap for item in (before, window) for gap in gaps_in(flows, item)}
     return Comparison(
         edges=now.edges if watched is Watched.NO else compared(now, former),
         before=before,
         watched=watched,
+        unrecorded=tuple(unrecorded(state, before.start)),
         complete=now.complete and former.complete,
         gaps=tuple(gaps.values()),
     )
 
 
-def watched_in(flows: FlowReader, window: Window) -> Watched:
-    """Whether the first record lies before a window, in it or after it."""
-    earlier = FlowQuery(start=BEGINNING, end=window.start, filter=read_bar(WATCHED).filter)
-    if flows.search(earlier, limit=1).total:
+def watched_in(state: State, window: Window) -> Watched:
+    """Whether every host was heard from the start of a window on, one of them in it, or none; what was deleted is as
+    if nobody had watched.
+    """
+    if not unrecorded(state, window.start):
         return Watched.WHOLLY
-    within = FlowQuery(start=window.start, end=window.end)
-    return Watched.PARTLY if flows.search(within, limit=1).total else Watched.NO
+    deleted = state.deletions.before(FLOWS)
+    kept = deleted is None or deleted < window.end
+    heard = any(item.first_heard is not None and item.first_heard < window.end for item in state.hosts.list())
+    return Watched.PARTLY if kept and heard else Watched.NO

@@ -85,16 +85,17 @@ def _others(findings: Sequence[Finding], counts: Mapping[str, int]) -> dict[Seve
     return {severity: count for severity, count in rest.items() if count > 0 and severity is not Severity.INFO}
 
 
-def is_calm(estate: Estate, gaps: Sequence[Gap]) -> bool:
-    """Whether nothing needs a person."""
-    trouble = (estate.violating, estate.others, estate.quarantined, gaps, estate.stale, estate.unsound)
+def is_calm(estate: Estate, gaps: Sequence[Gap], unrecorded: Sequence[str]) -> bool:
+    """Whether nothing needs a person, and nothing that would can have gone unseen."""
+    trouble = (estate.violating, estate.others, estate.quarantined, gaps, unrecorded, estate.stale, estate.unsound)
     return bool(estate.hosts) and not any(trouble)
 
 
-def status_sentence(estate: Estate, gaps: Sequence[Gap], window: Window) -> str:
+def status_sentence(estate: Estate, gaps: Sequence[Gap], unrecorded: Sequence[str], window: Window) -> str:
     """The line at the top of the overview: `3 workloads violate policy, 1 quarantined, 2 gaps in the last hour`.
 
-    `gaps` are those of `window`, and nothing is said of any other time.
+    `gaps` are those of `window`, `unrecorded` says why else not all of it was recorded; nothing is said of any other
+    time.
     """
     parts = []
     if estate.violating:
@@ -112,12 +113,12 @@ def status_sentence(estate: Estate, gaps: Sequence[Gap], window: Window) -> str:
         parts.append(f"{plural(len(gaps), 'gap')} {window.words}")
     if estate.stale:
         parts.append(f"{plural(len(estate.stale), 'host')} not heard of lately")
-    if parts:
-        return ", ".join(parts)
-    if not estate.hosts:
+    if not parts and not estate.hosts:
         return "No host reports yet"
-    seen = f"{plural(estate.workloads, 'workload')} on {plural(len(estate.hosts), 'host')}"
-    return f"Nothing needs action: {seen}, no gaps {window.words}"
+    if not parts:
+        seen = f"{plural(estate.workloads, 'workload')} on {plural(len(estate.hosts), 'host')}"
+        parts.append(f"Nothing {'recorded ' if unrecorded else ''}needs action: {seen}, no gaps {window.words}")
+    return "; ".join([", ".join(parts), *unrecorded])
 
 
 def staleness(host: HostStatus, now: datetime) -> str:

@@ -32,33 +32,32 @@ def rows_of(flows: FlowReader, query: FlowQuery, limit: int) -> Iterator[Mapping
 
 
 def as_csv(
-    rows: Iterable[Mapping[str, Any]], names: Sequence[str], gaps: Sequence[Gap], note: str = ""
+    rows: Iterable[Mapping[str, Any]], names: Sequence[str], gaps: Sequence[Gap], notes: Sequence[str] = ()
 ) -> Iterator[str]:
-    """CSV lines: the columns of these names, then a comment line for each gap and one for `note`."""
+    """CSV lines: the columns of these names, then a comment line for each gap and each of `notes`."""
     yield _line(names)
     for row in rows:
         yield _line([cell(row[name]) for name in names])
-    for line in remarks(gaps, note):
+    for line in remarks(gaps, notes):
         yield _line([f"# {line}"])
 
 
 def as_json_lines(
-    rows: Iterable[Mapping[str, Any]], names: Sequence[str], gaps: Sequence[Gap], note: str = ""
+    rows: Iterable[Mapping[str, Any]], names: Sequence[str], gaps: Sequence[Gap], notes: Sequence[str] = ()
 ) -> Iterator[str]:
     """One flow per line, of it the columns of these names; remarks follow as objects with the key `remark`."""
     for row in rows:
         yield json.dumps({name: plain(row[name]) for name in names}) + "\n"
-    for line in remarks(gaps, note):
+    for line in remarks(gaps, notes):
         yield json.dumps({"remark": line}) + "\n"
 
 
-def remarks(gaps: Sequence[Gap], note: str) -> Iterator[str]:
+def remarks(gaps: Sequence[Gap], notes: Sequence[str]) -> Iterator[str]:
     """What a reader of the export must know: where records are missing."""
     for gap in gaps:
         lost = f"{gap.lost} records" if gap.lost is not None else "an unknown number of records"
         yield f"gap on {gap.host}, {in_iso(gap.started)} to {in_iso(gap.ended)}: {lost} missing ({gap.cause.value})"
-    if note:
-        yield note
+    yield from notes
 
 
 def cell(value: Any) -> str:

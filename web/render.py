@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask, g, render_template, request
 from markupsafe import Markup
 
+from audit.report.completeness import unrecorded
 from web import verdicts, words
 from web.guard import services
 from web.permissions import ROUTES, Permission, permitted
@@ -55,6 +56,7 @@ def install(app: Flask, version: str) -> None:
         plural=words.plural,
         icon=icon,
         may=may,
+        unrecorded=lambda since: unrecorded(services().state, since),
         version=version,
     )
 

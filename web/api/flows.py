@@ -60,12 +60,12 @@ def histogram() -> Response:
 
 def edges() -> Response:
     found = strict_scope()
-    store = services().flows
+    given = services()
     if request.args.get("compare") != "1":
-        now = edges_of(store, query_of(found.window, found.bar))
-        body = {"edges": now.edges, "complete": now.complete, "gaps": gaps_in(store, found.window)}
+        now = edges_of(given.flows, query_of(found.window, found.bar))
+        body = {"edges": now.edges, "complete": now.complete, "gaps": gaps_in(given.flows, found.window)}
         return answer(body | {"before_watched": None})
-    both = compare(store, found.window, found.window.before, found.bar)
+    both = compare(given.state, given.flows, found.window, found.window.before, found.bar)
     body = {"edges": both.edges, "complete": both.complete, "gaps": both.gaps}
     return answer(body | {"before_watched": both.watched})
 
@@ -89,7 +89,7 @@ def flow_fields() -> Response:
 FLOW = {"$ref": "#/components/schemas/Flow"}
 BEFORE_WATCHED = {
     "enum": ["no", "partly", "wholly", None],
-    "description": "With compare: how much of the window before is after the first record. `no`: nothing is compared.",
+    "description": "With compare: how much of the window before is on record. `no`: nothing is compared.",
 }
 GAPS = list_of({"$ref": "#/components/schemas/Gap"})
 

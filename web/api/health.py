@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from werkzeug.wrappers import Response
 
+from audit.report.completeness import unrecorded
 from web.api.operation import OBJECT, TEXT, WINDOW, Operation, answer, fields, list_of
 from web.estate import estate_of, status_sentence
 from web.flow_questions import gaps_in
@@ -13,23 +14,26 @@ from web.scope import strict_scope
 
 
 def gaps() -> Response:
-    return answer({"gaps": gaps_in(services().flows, strict_scope(default_range="24h").window)})
+    window = strict_scope(default_range="24h").window
+    given = services()
+    return answer({"gaps": gaps_in(given.flows, window), "unrecorded": unrecorded(given.state, window.start)})
 
 
 def health() -> Response:
     found = strict_scope()
     given = services()
     estate = estate_of(given.state, found.now)
-    holes = gaps_in(given.flows, found.window)
+    holes, missing = gaps_in(given.flows, found.window), unrecorded(given.state, found.window.start)
     return answer(
         {
-            "sentence": status_sentence(estate, holes, found.window),
+            "sentence": status_sentence(estate, holes, missing, found.window),
             "hosts": estate.hosts,
             "stale": [host.host for host in estate.stale],
             "modes": {mode.value: count for mode, count in estate.modes.items()},
             "findings": estate.findings,
             "enforcements": given.state.enforcements.list(),
             "gaps": holes,
+            "unrecorded": missing,
             "status": given.status(),
         }
     )
@@ -46,9 +50,9 @@ OPERATIONS = (
         path="/gaps",
         name="gaps",
         view=gaps,
-        summary="Windows in which records are missing.",
+        summary="Windows in which records are missing, and why else not all of the time range is on record.",
         queries=WINDOW,
-        answer=fields(gaps=list_of({"$ref": "#/components/schemas/Gap"})),
+        answer=fields(gaps=list_of({"$ref": "#/components/schemas/Gap"}), unrecorded=list_of(TEXT)),
         problems=(400,),
     ),
     Operation(

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
 
+from audit.report.completeness import unrecorded
 from ringfence.errors import NotFound
 from ringfence.model.event import EventAction
 from ringfence.store.flows import SORTED
@@ -87,10 +88,12 @@ def export_(kind: str) -> Response:
     total = page_of(store, found.window, found.bar, limit=1).total
     limits = {"from": found.window.start.isoformat(), "to": found.window.end.isoformat(), "filter": found.bar.text}
     record(EventAction.EXPORT, f"flows as {kind}", flows=min(total, MOST_EXPORTED), **limits)
-    note = f"only the first {MOST_EXPORTED} of {total} flows are in this file" if total > MOST_EXPORTED else ""
+    notes = unrecorded(services().state, found.window.start)
+    if total > MOST_EXPORTED:
+        notes.append(f"only the first {MOST_EXPORTED} of {total} flows are in this file")
     flows_of = export.rows_of(store, query_of(found.window, found.bar, order), MOST_EXPORTED)
     write = export.as_csv if kind == "csv" else export.as_json_lines
-    lines = write(flows_of, cells.exported(found.address.one("cols")), gaps_in(store, found.window), note)
+    lines = write(flows_of, cells.exported(found.address.one("cols")), gaps_in(store, found.window), notes)
     name = f"flows-{found.window.start:%Y%m%dT%H%M%S}-{found.window.end:%Y%m%dT%H%M%S}.{kind}"
     return Response(
         lines,

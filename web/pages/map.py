@@ -56,7 +56,7 @@ def show() -> tuple[str, int]:
     order = read_order(found.address.one("sort"), SORTED)
     comparison = None
     if found.address.one("compare") == "1":
-        comparison = compare(given.flows, found.window, found.window.before, found.bar)
+        comparison = compare(given.state, given.flows, found.window, found.window.before, found.bar)
     answer = comparison or edges_of(given.flows, query_of(found.window, found.bar))
     edges = answer.edges
     nodes = nodes_of(edges, workloads, group_by, quarantined_ids())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
+from audit.report.completeness import unrecorded
 from ringfence.model.finding import FindingState
 from web.bar import Bar
 from web.comparison import compare
@@ -26,16 +27,17 @@ def show() -> tuple[str, int]:
     given = services()
     estate = estate_of(given.state, found.now)
     gaps = gaps_in(given.flows, found.window)
+    missing = unrecorded(given.state, found.window.start)
     today = preset_window("24h", found.zone, found.now)
-    days = compare(given.flows, today, today.before, Bar(text=""))
+    days = compare(given.state, given.flows, today, today.before, Bar(text=""))
     current = edges_of(given.flows, query_of(found.window, Bar(text="")))
     talkers = sorted(current.edges, key=lambda edge: -edge.bytes)[:SHOWN]
     return page(
         "pages/overview.html",
         default_range=RANGE,
         estate=estate,
-        sentence=status_sentence(estate, gaps, found.window),
-        calm=is_calm(estate, gaps),
+        sentence=status_sentence(estate, gaps, missing, found.window),
+        calm=is_calm(estate, gaps, missing),
         bars=bars_of(given.flows, found.window, Bar(text=""), gaps),
         gaps=gaps,
         findings=given.state.findings.list(state=FindingState.OPEN, limit=SHOWN),

@@ -83,6 +83,7 @@ def _plan(workload_id: str, *, error: str = "", typed: dict[str, str] | None = N
         flows=sum(edge.flows for edge in edges),
         complete=answer.complete,
         gaps=given.flows.gaps(week.start, week.end),
+        since=week.start,
         durations=DURATIONS,
         error=error,
         typed=typed or {},

@@ -20,7 +20,7 @@ GAP = Gap(id="g", host="h1", started=NOW, ended=NOW + timedelta(minutes=1), caus
 
 
 def test_a_csv_has_the_columns_asked_for_every_row_and_every_gap() -> None:
-    text = "".join(export.as_csv([flow_row(1), flow_row(2)], NAMES, [GAP], "only some"))
+    text = "".join(export.as_csv([flow_row(1), flow_row(2)], NAMES, [GAP], ["only some"]))
     rows = list(csv.reader(io.StringIO(text)))
     assert rows[0] == list(NAMES)
     assert len(rows) == 5

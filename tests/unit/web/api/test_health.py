@@ -19,6 +19,15 @@ def test_the_sentence_speaks_of_the_window_that_was_asked_for(shop: Site) -> Non
     assert "2 gaps in the last 7 days" in client.get("/api/v1/health?range=7d").get_json()["sentence"]
 
 
+def test_time_that_nobody_watched_is_told(shop: Site) -> None:
+    client = shop.client("viewer")
+    for path in ("/api/v1/health", "/api/v1/gaps"):
+        assert client.get(f"{path}?range=24h").get_json()["unrecorded"] == []
+        (reason,) = client.get(f"{path}?range=7d").get_json()["unrecorded"]
+        assert reason.startswith("not watched from the start of the window: shop-1, shop-2")
+    assert "not watched from" in client.get("/api/v1/health?range=7d").get_json()["sentence"]
+
+
 def test_who_one_is(shop: Site) -> None:
     body = shop.client("auditor").get("/api/v1/me").get_json()
     assert body["name"] == "auditor"

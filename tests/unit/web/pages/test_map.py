@@ -43,7 +43,7 @@ def test_compared_with_the_window_before(shop: Site) -> None:
 
 def test_a_comparison_says_what_the_earlier_window_lacks(shop: Site, site: Site) -> None:
     text = shop.client("viewer").get("/map?range=24h&view=table&compare=1").text
-    assert "Records begin only after" in text
+    assert "not watched from the start of the window: shop-1, shop-2" in text
     assert "in the two windows compared" in text
     assert "Nothing can be called new" in site.client("viewer").get("/map?compare=1").text
 

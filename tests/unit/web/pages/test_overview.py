@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from ringfence.store.state import HostStatus
 from tests.support.site import Site
 
 
@@ -18,9 +21,20 @@ def test_the_sentence_and_the_rest_of_the_page_look_at_the_same_time(shop: Site)
     assert "1 gap in the last hour" in shop.client("viewer").get("/?range=1h").text
 
 
+def test_time_that_nobody_watched_is_said_and_ends_the_calm(site: Site) -> None:
+    site.state.hosts.report(HostStatus(host="h", at=site.clock() - timedelta(hours=2), facts={}))
+    site.state.hosts.report(HostStatus(host="h", at=site.clock(), facts={}))
+    client = site.client("viewer")
+    day, hour = client.get("/").text, client.get("/?range=1h").text
+    assert "Nothing recorded needs action: 0 workloads on 1 host, no gaps in the last 24 hours; not watched" in day
+    assert 'class="status s-warn"' in day and "Incomplete: not watched from the start of the window: h (since" in day
+    assert "Nothing needs action: 0 workloads on 1 host, no gaps in the last hour" in hour
+    assert 'class="status s-good"' in hour and "Incomplete" not in hour
+
+
 def test_what_is_called_new_says_what_was_not_seen(shop: Site, site: Site) -> None:
     text = shop.client("viewer").get("/").text.split("New since yesterday")[1]
-    assert "Records begin only after" in text
+    assert "not watched from the start of the window: shop-1, shop-2" in text
     assert "in the two windows compared" in text
     assert "nobody watched then" in site.client("viewer").get("/").text
 
