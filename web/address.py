@@ -14,6 +14,8 @@ from web import tokens
 
 CARRIED = ("q", "off", "range", "from", "to", "tz")
 """Parameters that go along from page to page."""
+PLACE = ("cursor", "offset")
+"""Where in a list a page begins: says nothing in a list that is selected otherwise."""
 Change = str | int | list[str] | tuple[str, ...] | None
 
 
@@ -45,9 +47,11 @@ class Address:
         return _build(path, kept, changes)
 
     def narrowed(self, field: str, value: str, path: str | None = None) -> str:
-        """This list with one more condition; leaves the page and the open row."""
+        """This list with one more condition, from its first page and without the open row."""
         text = tokens.with_token(self.one("q"), tokens.term(field, value))
-        return _build(path or self.path, self.parameters, {"q": text, "cursor": None, "flow": None, "edge": None})
+        return _build(
+            path or self.path, self.parameters, {"q": text, **dict.fromkeys(PLACE), "flow": None, "edge": None}
+        )
 
 
 class WholeNumber(IntegerConverter):

@@ -71,6 +71,11 @@ def preset_window(preset: str, zone: ZoneInfo, now: datetime) -> Window:
     return Window(start=end - PRESETS[preset][1], end=end, preset=preset, zone=zone)
 
 
+def earliest(now: datetime) -> datetime:
+    """The start of the longest range up to the moment, within the next hour, at which it is asked for."""
+    return now - LONGEST + timedelta(hours=1)
+
+
 def read_window(arguments: Mapping[str, str], zone: ZoneInfo, now: datetime, *, default: str = DEFAULT) -> Window:
     """The window that `range`, or `from` and `to`, ask for; moments without an offset are in `zone`.
 

@@ -32,10 +32,9 @@ from ringfence.store.duckdb_tables import (
     to_stored,
 )
 from ringfence.store.filter.sql import plain, to_sql
-from ringfence.store.flows import NEWEST, FlowOrder, FlowPage, FlowQuery
+from ringfence.store.flows import FlowOrder, FlowPage, FlowQuery
 from ringfence.store.ownership import own
 from ringfence.store.rows import (
-    EPOCH,
     bucket_starts,
     conform,
     decode_cursor,
@@ -349,7 +348,7 @@ def _after(order: FlowOrder, cursor: str | None) -> tuple[str, list[Any]]:
     if cursor is None:
         return "true", []
     key, kind = SORT_KEYS[order.column]
-    value, flow_id = decode_cursor(cursor) if order == NEWEST else decode_key(cursor, kind)
+    value, flow_id = decode_cursor(cursor) if order.column == "started" else decode_key(cursor, kind)
     if value is None:
         return f"({key} IS NULL AND flow_id > ?)", [flow_id]
     mark = "make_timestamp(?)" if order.column == "started" else "?"
@@ -359,10 +358,8 @@ def _after(order: FlowOrder, cursor: str | None) -> tuple[str, list[Any]]:
 
 
 def _cursor_after(order: FlowOrder, value: Any, started: datetime, flow_id: str) -> str:
-    if order == NEWEST:
-        return encode_cursor(started.replace(tzinfo=UTC), flow_id)
     if order.column == "started":
-        value = (started.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+        return encode_cursor(started.replace(tzinfo=UTC), flow_id)
     return encode_key(value, flow_id)
 
 

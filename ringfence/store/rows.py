@@ -132,10 +132,16 @@ def decode_key(cursor: str, kind: type[int] | type[str]) -> tuple[int | str | No
         value, flow_id = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
     except (ValueError, TypeError, RecursionError):
         value, flow_id = None, None
-    possible = type(value) in (kind, type(None)) and (not isinstance(value, int) or abs(value) <= 2**63)
-    if not possible or not isinstance(flow_id, str):
+    if not (type(value) in (kind, type(None)) and isinstance(flow_id, str) and _storable(value) and _storable(flow_id)):
         raise QueryInvalid(WRONG_CURSOR, hint="start again from the first page")
     return value, flow_id
+
+
+def _storable(value: int | str | None) -> bool:
+    """Whether every store can be asked for it: numbers of 64 bits, and text without half characters."""
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return value is None or not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def decode_cursor(cursor: str) -> tuple[int, str]:

@@ -95,7 +95,6 @@ class Findings(Protocol):
         *,
         state: FindingState | None = None,
         limit: int = 200,
-        offset: int = 0,
         after: tuple[Severity, datetime, str] | None = None,
     ) -> tuple[Finding, ...]:
         """Most severe first, then latest first; `after` continues after that (severity, last seen, id)."""

@@ -20,6 +20,7 @@ from web.problems import Refused
 from web.render import page
 from web.scope import scope
 from web.sorting import Keys, in_order, read_order
+from web.window import earliest
 
 blueprint = Blueprint("findings", __name__)
 PAGE = 100
@@ -62,17 +63,20 @@ def show() -> tuple[str, int]:
     order = read_order(found.address.one("sort"), SORTED)
     known = services().state.findings.list(state=state, limit=MOST)
     selected = select(known, found.window, found.bar)
-    offset = max(0, min(request.args.get("offset", 0, type=int), MOST))
+    total = len(selected.findings)
+    # A list that has become shorter meanwhile is shown from its last page on: beyond it nothing would seem to match.
+    offset = max(0, min(request.args.get("offset", 0, type=int), (total - 1) // PAGE * PAGE))
+    oldest = min((item.last_seen for item in selected.outside), default=None)
     return page(
         "pages/findings.html",
         answered=True,
         findings=in_order(selected.findings, order, SORTED)[offset : offset + PAGE],
-        total=len(selected.findings),
+        total=total,
         offset=offset,
-        more=offset + PAGE if len(selected.findings) > offset + PAGE else None,
+        more=offset + PAGE if total > offset + PAGE else None,
         order=order,
         outside=len(selected.outside),
-        oldest=min((item.last_seen for item in selected.outside), default=None),
+        oldest=max(oldest, earliest(found.now)) if oldest else None,
         unfiltered=selected.unfiltered,
         complete=len(known) < MOST,
         gaps=gaps_in(services().flows, found.window),

@@ -55,7 +55,6 @@ class FindingTable:
         *,
         state: FindingState | None = None,
         limit: int = 200,
-        offset: int = 0,
         after: tuple[Severity, datetime, str] | None = None,
     ) -> tuple[Finding, ...]:
         statement = sa.select(TABLE).order_by(TABLE.c.rank.desc(), TABLE.c.last_seen.desc(), TABLE.c.id)
@@ -64,7 +63,7 @@ class FindingTable:
         if after is not None:
             statement = statement.where(_behind(*after))
         with self._database.reading() as connection:
-            rows = connection.execute(statement.limit(limit).offset(offset)).mappings()
+            rows = connection.execute(statement.limit(limit)).mappings()
             return tuple(_finding(row) for row in rows)
 
     def counts(self) -> Mapping[str, int]:

@@ -23,7 +23,7 @@ def test_the_filter_and_the_range_go_along_to_another_page_and_the_columns_do_no
 
 
 def test_a_value_narrows_the_list_and_leaves_the_page() -> None:
-    paged = Address("/flows", {"cursor": ("x",), "flow": ("y",)})
+    paged = Address("/flows", {"cursor": ("x",), "offset": ("100",), "flow": ("y",)})
     assert paged.narrowed("dst_name", "a b") == "/flows?q=dst_name%3A+%22a+b%22"
 
 

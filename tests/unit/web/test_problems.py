@@ -8,6 +8,7 @@ import pytest
 from werkzeug.routing import Rule
 
 from ringfence.errors import NotFound, RingfenceError, StoreUnavailable
+from ringfence.store.rows import encode_key
 from tests.support.site import Site
 from web.problems import PROBLEM_JSON, SENTENCES, STATUS
 
@@ -117,6 +118,18 @@ HOSTILE: dict[str, dict[str, object]] = {
         "offset": "999999",
     },
     "names nobody has": dict.fromkeys(("state", "severity", "action", "actor", "text", "name"), "\x00\u202e%s{{7*7}}"),
+}
+HOSTILE |= {
+    f"sorted by {column}, after {name}": {"sort": column, "cursor": encode_key(value, flow_id)}
+    for column, value in (("-bytes", 5), ("started", 5), ("dst_port", 5), ("src_name", "a"))
+    for name, value, flow_id in (
+        ("half a character", value, "\ud800"),
+        ("half a name", "\udc00", "x"),
+        ("nothing", "\0", "\0"),
+        ("too large a number", 2**63, "x"),
+        ("the largest number", 2**63 - 1, "x"),
+        ("the smallest number", -(2**63), "x"),
+    )
 }
 PATH_VALUES = ("9" * 20, str(2**63), LONG, "%00", "..%5c..", "x" * 3_000)
 

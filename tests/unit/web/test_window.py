@@ -7,7 +7,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from web.window import BUCKETS, MOST_BUCKETS, PRESETS, Window, WindowInvalid, preset_window, read_window, zone_named
+from web.window import (
+    BUCKETS,
+    MOST_BUCKETS,
+    PRESETS,
+    Window,
+    WindowInvalid,
+    earliest,
+    preset_window,
+    read_window,
+    zone_named,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ZONE = ZoneInfo("Europe/Berlin")
@@ -21,6 +31,11 @@ def test_without_parameters_it_is_the_last_hour() -> None:
     window = read()
     assert (window.preset, window.length) == ("1h", timedelta(hours=1))
     assert window.start < NOW < window.end
+
+
+def test_the_longest_range_can_be_asked_for_an_hour_later() -> None:
+    asked = {"from": earliest(NOW).isoformat()}
+    assert read_window(asked, ZONE, NOW + timedelta(minutes=59)).length > timedelta(days=399)
 
 
 def test_moments_without_an_offset_are_in_the_zone() -> None:

@@ -1,6 +1,6 @@
 // @ts-check
 // Theme, folded rail, time zone, the columns of the table: kept in cookies or in the address.
-import { address, say, setCookie } from "./dom.js";
+import { address, csrfToken, say, setCookie } from "./dom.js";
 
 const THEMES = ["system", "light", "dark"];
 
@@ -20,8 +20,7 @@ export function startSettings() {
     if (choice.matches?.("[data-send] select")) choice.form?.requestSubmit();
   });
   document.body.addEventListener("htmx:configRequest", (event) => {
-    const token = document.querySelector('meta[name="csrf-token"]')?.getAttribute("content");
-    /** @type {any} */ (event).detail.headers["X-CSRFToken"] = token;
+    /** @type {any} */ (event).detail.headers["X-CSRFToken"] = csrfToken();
   });
 }
 

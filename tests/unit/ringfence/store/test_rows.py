@@ -84,6 +84,26 @@ def test_any_text_is_a_key_or_is_refused(text: str) -> None:
         decode_key(text, int)
 
 
+@pytest.mark.parametrize(
+    ("value", "flow_id"),
+    [
+        (2**63, "f"),
+        (-(2**63) - 1, "f"),
+        (10**4000, "f"),
+        (True, "f"),
+        (1.5, "f"),
+        ("\ud800", "f"),
+        ("a", "\udfff"),
+        ("a", 5),
+    ],
+    ids=lambda item: str(item)[:20].encode("ascii", "backslashreplace").decode(),
+)
+def test_a_key_that_no_store_could_be_asked_for_is_refused(value: object, flow_id: object) -> None:
+    cursor = encode_key(value, flow_id)  # type: ignore[arg-type]
+    with pytest.raises(QueryInvalid, match="cursor"):
+        decode_key(cursor, str if isinstance(value, str) else int)
+
+
 def test_groups_are_by_known_columns() -> None:
     assert grouping(("src_ip", "rule")) == ("src_ip", "rule")
     with pytest.raises(QueryInvalid, match="nonsense"):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
+from datetime import datetime, timedelta
+
 import pytest
 
-from ringfence.model.finding import FindingState
+from ringfence.model.finding import Finding, FindingKind, FindingState, Severity
 from tests.support.site import Site
 
 
@@ -76,3 +79,46 @@ def test_a_filter_that_hides_all_says_how_many(shop: Site) -> None:
 def test_suggestions_speak_of_findings(shop: Site) -> None:
     body = shop.client("viewer").get("/findings/suggest?q=seve").get_json()
     assert body["suggestions"][0]["text"] == "severity: "
+
+
+def many(site: Site, count: int, at: datetime) -> None:
+    for number in range(count):
+        site.state.findings.record(
+            Finding(
+                id=f"f-{number}",
+                key=f"k-{number}",
+                kind=FindingKind.DETECTION,
+                severity=Severity.LOW,
+                sentence=f"Thing {number}.",
+                first_seen=at,
+                last_seen=at,
+            )
+        )
+
+
+def test_a_place_beyond_the_end_of_the_list_is_its_last_page(site: Site) -> None:
+    many(site, 101, site.clock())
+    client = site.client("viewer")
+    for offset in (100, 200, 5_000):
+        text = client.get(f"/findings?offset={offset}").text
+        assert "101 findings" in text and "from number 101 on" in text
+        assert text.count("Thing ") == 1
+    assert "101 findings without the filter" in client.get("/findings?q=kind:+drift&offset=100").text
+
+
+def test_a_range_or_a_condition_begins_at_the_first_page(site: Site) -> None:
+    many(site, 101, site.clock())
+    text = site.client("viewer").get("/findings?offset=100&q=kind:+detection").text
+    addresses = [part.split('"')[0] for part in text.split('href="')[1:]]
+    assert any("range=24h" in item for item in addresses)
+    assert not [item for item in addresses if "offset=" in item and "tz=" not in item]
+    assert 'name="offset"' not in text
+
+
+def test_looking_further_back_stays_within_the_longest_range(site: Site) -> None:
+    many(site, 1, site.clock() - timedelta(days=900))
+    client = site.client("viewer")
+    text = client.get("/findings").text
+    links = [part.split('"')[0] for part in text.split('href="') if "Look further back" in part]
+    assert links
+    assert [client.get(html.unescape(link)).status_code for link in links] == [200] * len(links)
