@@ -49,9 +49,8 @@ class Address:
     def narrowed(self, field: str, value: str, path: str | None = None) -> str:
         """This list with one more condition, from its first page and without the open row."""
         text = tokens.with_token(self.one("q"), tokens.term(field, value))
-        return _build(
-            path or self.path, self.parameters, {"q": text, **dict.fromkeys(PLACE), "flow": None, "edge": None}
-        )
+        gone = dict.fromkeys((*PLACE, "flow", "edge"))
+        return _build(path or self.path, self.parameters, {"q": text, **gone})
 
 
 class WholeNumber(IntegerConverter):

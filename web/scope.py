@@ -43,14 +43,14 @@ def scope(*, default_range: str = "1h", vocabulary: Vocabulary = FLOWS) -> Scope
     return known
 
 
-def strict_scope(*, default_range: str = "1h") -> Scope:
+def strict_scope(*, default_range: str = "1h", vocabulary: Vocabulary = FLOWS) -> Scope:
     """The scope for programs, exports and fragments.
 
     Raises:
         WindowInvalid: an impossible time range.
         Refused: 400 with the offset, for an invalid filter.
     """
-    found = scope(default_range=default_range)
+    found = scope(default_range=default_range, vocabulary=vocabulary)
     if found.window_error:
         raise WindowInvalid(found.window_error)
     if not found.bar.valid:

@@ -197,8 +197,14 @@ class Reports(Protocol):
     def get(self, report_id: str) -> ReportRecord | None: ...
 
     def list(
-        self, *, state: str | None = None, oldest_first: bool = False, limit: int = 200
-    ) -> tuple[ReportRecord, ...]: ...
+        self,
+        *,
+        state: str | None = None,
+        oldest_first: bool = False,
+        limit: int = 200,
+        after: tuple[datetime, str] | None = None,
+    ) -> tuple[ReportRecord, ...]:
+        """Newest first, unless asked otherwise; `after` continues a newest-first list after that (created, id)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

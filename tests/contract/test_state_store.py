@@ -257,6 +257,10 @@ def test_a_report_comes_back_whole_newest_first(state: State) -> None:
     assert state.reports.list(limit=1) == (done,)
     assert state.reports.list(state="running") == (older,)
     assert state.reports.list(oldest_first=True, limit=1) == (older,)
+    twin = replace(older, id="r00")
+    state.reports.save(twin)
+    assert state.reports.list(after=(done.created, done.id)) == (older, twin)
+    assert state.reports.list(after=(older.created, older.id)) == (twin,)
 
 
 def test_of_several_workers_one_gets_a_report(state: State) -> None:

@@ -271,12 +271,13 @@ class Site:
         self.state.hosts.report(HostStatus(host="shop-2", at=now - timedelta(seconds=74), facts={"events": 11}))
 
 
-def pages(client: FlaskClient, path: str, name: str, *, limit: int) -> list[dict[str, Any]]:
-    """Every row of a list of the API, page by page."""
+def pages(client: FlaskClient, path: str, name: str, *, limit: int, **query: str) -> list[dict[str, Any]]:
+    """Every row of a list of the API, page by page; `query` are more parameters."""
     rows: list[dict[str, Any]] = []
     cursor: str | None = ""
     while cursor is not None:
-        body = client.get(path, query_string={"limit": limit} | ({"cursor": cursor} if cursor else {})).get_json()
+        asked = {"limit": limit, **query} | ({"cursor": cursor} if cursor else {})
+        body = client.get(path, query_string=asked).get_json()
         assert len(body[name]) <= limit
         rows += body[name]
         cursor = body["cursor"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
 from web.api import audit, findings, flows, health, policies, quarantines, reports, workloads
 from web.api.openapi import PREFIX, document
@@ -29,6 +29,13 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
 )
 
+BY_ENDPOINT = {f"api.{operation.name}": operation for operation in OPERATIONS}
+
 blueprint = Blueprint("api", __name__, url_prefix=PREFIX)
 for _operation in OPERATIONS:
     blueprint.add_url_rule(_operation.rule, _operation.name, _operation.view, methods=[_operation.method])
+
+
+@blueprint.before_request
+def _check_parameters() -> None:
+    BY_ENDPOINT[request.endpoint or ""].check(request.args)

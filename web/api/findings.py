@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 
 from flask import request
 from werkzeug.wrappers import Response
 
-from ringfence.model.finding import FindingState, Severity
+from ringfence.model.finding import Finding, FindingState, Severity
+from ringfence.store.filter.predicate import to_predicate
 from ringfence.store.rows import encode_cursor
 from web.api.operation import (
     CURSOR,
@@ -25,10 +28,17 @@ from web.api.operation import (
     list_of,
     read_position,
 )
+from web.bar import Bar
+from web.finding_questions import FINDINGS, row_of
 from web.guard import services
 from web.pages.findings import change_finding
 from web.pages.findings import finding as find
 from web.problems import Refused
+from web.scope import strict_scope
+
+Position = tuple[Severity, datetime, str]
+BATCH = 1_001
+"""Findings read at once: the longest page and one more."""
 
 
 def findings() -> Response:
@@ -37,12 +47,22 @@ def findings() -> Response:
         raise Refused(422, f"state must be one of {', '.join(FindingState)}.")
     state, limit, cursor = FindingState(wanted) if wanted else None, limit_of(), request.args.get("cursor")
     after = _position(cursor) if cursor else None
-    found = services().state.findings.list(state=state, limit=limit + 1, after=after)
-    rows, following = cut(found, limit, lambda item: f"{item.severity}_{encode_cursor(item.last_seen, item.id)}")
+    bar = strict_scope(vocabulary=FINDINGS).bar
+    matching = list(islice(_matching(bar, state, after), limit + 1))
+    rows, following = cut(matching, limit, lambda item: f"{item.severity}_{encode_cursor(item.last_seen, item.id)}")
     return answer({"findings": rows, "cursor": following, "open": dict(services().state.findings.counts())})
 
 
-def _position(cursor: str) -> tuple[Severity, datetime, str]:
+def _matching(bar: Bar, state: FindingState | None, after: Position | None) -> Iterator[Finding]:
+    """Those that the filter selects, in the order of the store, read as far as they are wanted."""
+    test = to_predicate(bar.filter, bar.vocabulary.find)
+    while found := services().state.findings.list(state=state, limit=BATCH, after=after):
+        yield from (item for item in found if test(row_of(item)))
+        last = found[-1]
+        after = last.severity, last.last_seen, last.id
+
+
+def _position(cursor: str) -> Position:
     severity, _, rest = cursor.partition("_")
     moment, finding_id = read_position(rest)
     if severity not in set(Severity):
@@ -70,6 +90,7 @@ OPERATIONS = (
         summary="Findings, most severe first.",
         queries=(
             Query(name="state", doc="open, acknowledged, suppressed or resolved.", schema=TEXT),
+            Query(name="q", doc="Filter, as in the bar of the findings page.", schema=TEXT),
             LIMIT,
             CURSOR,
         ),

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 
 from ringfence.errors import NotFound
 from ringfence.model.flow import COLUMNS
+from ringfence.store.flows import SORTED
 from web.api.operation import (
     CURSOR,
     FILTER,
@@ -29,13 +30,16 @@ from web.flow_questions import bars_of, gaps_in, page_of, query_of
 from web.guard import services
 from web.live import Event
 from web.scope import strict_scope
+from web.sorting import read_order
 from web.stream import CONTENT_TYPE, stream_of
 
 
 def flows() -> Response:
     found = strict_scope()
     store = services().flows
-    page = page_of(store, found.window, found.bar, cursor=request.args.get("cursor") or None, limit=limit_of())
+    order = read_order(found.address.one("sort"), SORTED)
+    cursor = request.args.get("cursor") or None
+    page = page_of(store, found.window, found.bar, cursor=cursor, limit=limit_of(), order=order)
     following = {"Link": f'<{found.address.changed(cursor=page.cursor)}>; rel="next"'} if page.cursor else {}
     gaps = gaps_in(store, found.window)
     response = answer({"flows": page.rows, "cursor": page.cursor, "total": page.total, "gaps": gaps})
@@ -91,6 +95,11 @@ BEFORE_WATCHED = {
     "enum": ["no", "partly", "wholly", None],
     "description": "With compare: how much of the window before is on record. `no`: nothing is compared.",
 }
+SORT = Query(
+    name="sort",
+    doc=f"One of {', '.join(SORTED)}; with - before it downwards. A cursor belongs to its order.",
+    schema=TEXT,
+)
 GAPS = list_of({"$ref": "#/components/schemas/Gap"})
 
 OPERATIONS = (
@@ -99,8 +108,8 @@ OPERATIONS = (
         path="/flows",
         name="flows",
         view=flows,
-        summary="Flows, newest first; each connection once.",
-        queries=(FILTER, *WINDOW, LIMIT, CURSOR),
+        summary="Flows, newest first or sorted; each connection once.",
+        queries=(FILTER, *WINDOW, LIMIT, CURSOR, SORT),
         answer=fields(flows=list_of(FLOW), cursor={"type": ["string", "null"]}, total=NUMBER, gaps=GAPS),
         problems=(400, 422),
     ),

@@ -90,7 +90,7 @@ def _operation(item: Operation) -> dict[str, Any]:
     responses: dict[str, Any] = {
         str(item.status): {"description": "Success.", "content": {item.content: {"schema": item.answer}}}
     }
-    for status in sorted({401, 403, *item.problems}):
+    for status in sorted({401, 403, 422, *item.problems}):
         schema = {"$ref": "#/components/schemas/Problem"}
         responses[str(status)] = {"description": "Problem.", "content": {PROBLEM_JSON: {"schema": schema}}}
     made: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -65,11 +65,18 @@ class Operation:
         """The path as Flask has it."""
         return self.path.replace("{", "<").replace("}", ">").replace("<revision>", "<int:revision>")
 
+    def check(self, given: Iterable[str]) -> None:
+        """Raises `Refused`, 422, for a query parameter that it does not declare: ignored, it would promise too much."""
+        known = [query.name for query in self.queries if query.place == "query"]
+        if unknown := sorted(set(given) - set(known)):
+            raise Refused(422, f"Unknown parameter {unknown[0][:60]!r}; known are {', '.join(known) or 'none'}.")
+
 
 WINDOW = (
     Query(name="range", doc="15m, 1h (the default), 24h or 7d, ending now.", schema=TEXT),
     Query(name="from", doc="Start: ISO 8601 or seconds since 1970.", schema=TEXT),
     Query(name="to", doc="End, not included; now when left out.", schema=TEXT),
+    Query(name="tz", doc="Zone of moments without an offset, such as Europe/Berlin; UTC when left out.", schema=TEXT),
 )
 FILTER = Query(name="q", doc="Filter, as in the dashboard's filter bar.", schema=TEXT)
 LIMIT = Query(name="limit", doc="Rows at most.", schema={"type": "integer", "minimum": 1, "maximum": 1000})

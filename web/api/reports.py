@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from flask import request
 from werkzeug.wrappers import Response
 
 from audit.report.catalogue import CATALOGUE
 from audit.report.parameters import KEYS
 from ringfence.errors import NotFound
+from ringfence.store.rows import encode_cursor
 from web.api.operation import (
+    CURSOR,
     FILTER,
     LIMIT,
+    NEXT,
     OBJECT,
     TEXT,
     WINDOW,
@@ -17,9 +21,11 @@ from web.api.operation import (
     answer,
     as_plain,
     body_of,
+    cut,
     fields,
     limit_of,
     list_of,
+    read_position,
 )
 from web.guard import services
 from web.pages.reports import file_of, order_report
@@ -30,8 +36,11 @@ def reports() -> Response:
         {"kind": kind, "title": item.title, "description": item.description, "parameters": item.parameters}
         for kind, item in CATALOGUE.items()
     ]
-    history = [_public(item) for item in services().state.reports.list(limit=limit_of(200))]
-    return answer({"catalogue": kinds, "reports": history})
+    limit, cursor = limit_of(200), request.args.get("cursor")
+    after = read_position(cursor) if cursor else None
+    found = services().state.reports.list(limit=limit + 1, after=after)
+    rows, following = cut(found, limit, lambda item: encode_cursor(item.created, item.id))
+    return answer({"catalogue": kinds, "reports": [_public(item) for item in rows], "cursor": following})
 
 
 def report(report_id: str) -> Response:
@@ -63,9 +72,10 @@ OPERATIONS = (
         path="/reports",
         name="reports",
         view=reports,
-        summary="The catalogue, and the reports that were made.",
-        queries=(LIMIT,),
-        answer=fields(catalogue=list_of(OBJECT), reports=list_of(OBJECT)),
+        summary="The catalogue, and the reports that were made, newest first.",
+        queries=(LIMIT, CURSOR),
+        answer=fields(catalogue=list_of(OBJECT), reports=list_of(OBJECT), cursor=NEXT),
+        problems=(400,),
     ),
     Operation(
         method="POST",

@@ -42,11 +42,20 @@ class ReportTable:
         return found[0] if found else None
 
     def list(
-        self, *, state: str | None = None, oldest_first: bool = False, limit: int = 200
+        self,
+        *,
+        state: str | None = None,
+        oldest_first: bool = False,
+        limit: int = 200,
+        after: tuple[datetime, str] | None = None,
     ) -> tuple[ReportRecord, ...]:
         statement = _RECORDS if state is None else _RECORDS.where(TABLE.c.state == state)
-        created = TABLE.c.created.asc() if oldest_first else TABLE.c.created.desc()
-        return self._select(statement.order_by(created, TABLE.c.id).limit(limit))
+        if after is not None:
+            created, last_id = after
+            same_moment = sa.and_(TABLE.c.created == created, TABLE.c.id > last_id)
+            statement = statement.where(sa.or_(TABLE.c.created < created, same_moment))
+        order = TABLE.c.created.asc() if oldest_first else TABLE.c.created.desc()
+        return self._select(statement.order_by(order, TABLE.c.id).limit(limit))
 
     def _select(self, statement: sa.Select[Any]) -> tuple[ReportRecord, ...]:
         with self._database.reading() as connection:

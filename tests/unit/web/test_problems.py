@@ -10,6 +10,7 @@ from werkzeug.routing import Rule
 from ringfence.errors import NotFound, RingfenceError, StoreUnavailable
 from ringfence.store.rows import encode_key
 from tests.support.site import Site
+from web.api import BY_ENDPOINT
 from web.problems import PROBLEM_JSON, SENTENCES, STATUS
 
 STREAMS = {"flows.live", "api.stream", "changes.stream"}
@@ -134,6 +135,16 @@ HOSTILE |= {
 PATH_VALUES = ("9" * 20, str(2**63), LONG, "%00", "..%5c..", "x" * 3_000)
 
 
+def understood(rule: Rule, query: dict[str, object]) -> dict[str, object]:
+    """The API refuses what it does not declare: of a query what it would look at."""
+    operation = BY_ENDPOINT.get(rule.endpoint)
+    return (
+        {name: value for name, value in query.items() if name in {item.name for item in operation.queries}}
+        if operation
+        else query
+    )
+
+
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_no_query_makes_a_page_fail(shop: Site, hostile: str) -> None:
     client = shop.client("admin")
@@ -143,7 +154,7 @@ def test_no_query_makes_a_page_fail(shop: Site, hostile: str) -> None:
             continue
         path = path_of(rule)
         method = "HEAD" if rule.endpoint in STREAMS else "GET"
-        answer = client.open(path, method=method, query_string=HOSTILE[hostile])
+        answer = client.open(path, method=method, query_string=understood(rule, HOSTILE[hostile]))
         answer.close()
         if answer.status_code >= 500:
             failed.append(f"{path} gave {answer.status_code}")

@@ -87,14 +87,8 @@ def test_any_text_is_a_key_or_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "flow_id"),
     [
-        (2**63, "f"),
-        (-(2**63) - 1, "f"),
-        (10**4000, "f"),
-        (True, "f"),
-        (1.5, "f"),
-        ("\ud800", "f"),
-        ("a", "\udfff"),
-        ("a", 5),
+        *((value, "f") for value in (2**63, -(2**63) - 1, 10**4000, True, 1.5, "\ud800")),
+        *(("a", flow_id) for flow_id in ("\udfff", 5)),
     ],
     ids=lambda item: str(item)[:20].encode("ascii", "backslashreplace").decode(),
 )

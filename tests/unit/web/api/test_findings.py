@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ringfence.model.finding import Severity
 from tests.support.site import Site, pages
 
 
@@ -20,6 +21,15 @@ def test_every_finding_is_reached_by_the_cursor(shop: Site) -> None:
     rows = pages(shop.client("viewer"), "/api/v1/findings", "findings", limit=3)
     assert [row["id"] for row in rows] == [item.id for item in shop.state.findings.list()]
     assert len(rows) > 6
+
+
+def test_the_filter_of_the_findings_page_holds_here_too(shop: Site) -> None:
+    client = shop.client("viewer")
+    wanted = [item.id for item in shop.state.findings.list() if item.severity is not Severity.HIGH]
+    assert 3 < len(wanted) < len(shop.state.findings.list())
+    rows = pages(client, "/api/v1/findings", "findings", limit=2, q="not severity: high")
+    assert [row["id"] for row in rows] == wanted
+    assert client.get("/api/v1/findings?q=severty:+high").status_code == 400
 
 
 def test_wrong_states_and_cursors_are_refused(shop: Site) -> None:

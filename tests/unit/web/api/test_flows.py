@@ -60,3 +60,17 @@ def test_hostile_parameters_are_refused_in_words(shop: Site) -> None:
         answer = client.get(f"/api/v1/flows?{query}")
         assert answer.status_code in (400, 422), query
         assert answer.get_json()["detail"]
+
+
+def test_flows_come_sorted_page_by_page(shop: Site) -> None:
+    client = shop.client("viewer")
+    seen: list[int] = []
+    cursor: str | None = ""
+    while cursor is not None and len(seen) < 90:
+        query = {"range": "24h", "sort": "-dst_port", "limit": 30} | ({"cursor": cursor} if cursor else {})
+        body = client.get("/api/v1/flows", query_string=query).get_json()
+        seen += [row["dst_port"] for row in body["flows"] if row["dst_port"] is not None]
+        cursor = body["cursor"]
+    assert len(seen) > 60
+    assert seen == sorted(seen, reverse=True)
+    assert client.get("/api/v1/flows?sort=colour").status_code == 400

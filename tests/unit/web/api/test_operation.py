@@ -9,6 +9,7 @@ import pytest
 from ringfence.model.quarantine import Check, ControlledAccess
 from ringfence.model.verdict import Direction
 from tests.support.site import Site
+from web.api import OPERATIONS
 from web.api.operation import Operation, as_plain, fields
 
 
@@ -55,3 +56,13 @@ def test_a_body_that_is_not_what_was_asked_for_is_refused(site: Site, options: d
 @pytest.mark.parametrize("limit", ["0", "-1", "1001", "x", "²", "9" * 40, "0000001" + "0" * 5000, "0" * 9 + "1000000"])
 def test_a_limit_out_of_bounds_is_refused(shop: Site, limit: str) -> None:
     assert shop.client("viewer").get("/api/v1/flows", query_string={"limit": limit}).status_code == 422
+
+
+def test_a_parameter_that_is_not_declared_is_refused(shop: Site) -> None:
+    client = shop.client("admin")
+    for operation in OPERATIONS:
+        if operation.method == "GET" and operation.name != "stream":
+            path = "/api/v1" + operation.path.replace("{revision}", "1").replace("{", "").replace("}", "")
+            answer = client.get(path, query_string={"colour": "red"})
+            assert answer.status_code == 422, path
+            assert "Unknown parameter 'colour'" in answer.get_json()["detail"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from audit.report.catalogue import CATALOGUE
-from tests.support.site import Site
+from ringfence.store.state import ReportRecord
+from tests.support.site import Site, pages
 
 
 def test_order_wait_download(own_shop: Site) -> None:
@@ -50,3 +53,17 @@ def test_unknown_kinds_and_reports(site: Site) -> None:
     assert client.post("/api/v1/reports", json={"kind": "x"}, headers=token).status_code == 422
     assert client.get("/api/v1/reports/x").status_code == 404
     assert {item["kind"] for item in client.get("/api/v1/reports").get_json()["catalogue"]} >= {"flow", "policy"}
+
+
+def test_every_report_is_reached_by_the_cursor(site: Site) -> None:
+    now = site.clock()
+    for number in range(7):
+        site.state.reports.save(
+            ReportRecord(
+                id=f"r{number}", kind="flow", title="Flows", created=now - timedelta(minutes=number // 2), author="ann",
+                parameters={}, digest="", files={},
+            )
+        )  # fmt: skip
+    rows = pages(site.client("viewer"), "/api/v1/reports", "reports", limit=2)
+    assert [row["id"] for row in rows] == [f"r{number}" for number in range(7)]
+    assert site.client("viewer").get("/api/v1/reports?cursor=x").status_code == 400
