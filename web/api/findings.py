@@ -37,8 +37,8 @@ from web.problems import Refused
 from web.scope import strict_scope
 
 Position = tuple[Severity, datetime, str]
-BATCH = 1_001
-"""Findings read at once: the longest page and one more."""
+BATCH = 1_000
+"""Findings read at once to filter them."""
 
 
 def findings() -> Response:
@@ -48,15 +48,17 @@ def findings() -> Response:
     state, limit, cursor = FindingState(wanted) if wanted else None, limit_of(), request.args.get("cursor")
     after = _position(cursor) if cursor else None
     bar = strict_scope(vocabulary=FINDINGS).bar
-    matching = list(islice(_matching(bar, state, after), limit + 1))
+    # Without a filter all that is read is wanted.
+    found = _matching(bar, state, after, batch=BATCH if bar.text else limit + 1)
+    matching = list(islice(found, limit + 1))
     rows, following = cut(matching, limit, lambda item: f"{item.severity}_{encode_cursor(item.last_seen, item.id)}")
     return answer({"findings": rows, "cursor": following, "open": dict(services().state.findings.counts())})
 
 
-def _matching(bar: Bar, state: FindingState | None, after: Position | None) -> Iterator[Finding]:
+def _matching(bar: Bar, state: FindingState | None, after: Position | None, *, batch: int) -> Iterator[Finding]:
     """Those that the filter selects, in the order of the store, read as far as they are wanted."""
     test = to_predicate(bar.filter, bar.vocabulary.find)
-    while found := services().state.findings.list(state=state, limit=BATCH, after=after):
+    while found := services().state.findings.list(state=state, limit=batch, after=after):
         yield from (item for item in found if test(row_of(item)))
         last = found[-1]
         after = last.severity, last.last_seen, last.id
