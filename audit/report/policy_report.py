@@ -125,7 +125,7 @@ def _workloads(postures: tuple[Posture, ...]) -> Section:
         (
             item.workload.name,
             item.workload.kind.value,
-            item.mode.value,
+            item.mode_words,
             ", ".join(item.ingress) or "none",
             ", ".join(item.egress) or "none",
             item.workload.containment.value,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from audit.report.sources import Sources
 from policy_engine.matching import selects
-from policy_engine.modes import mode_of
+from policy_engine.modes import mode_in
 from policy_engine.parse import parse_policy
 from ringfence.errors import PolicyInvalid
 from ringfence.model.enforcement import Enforcement, EnforcementState
@@ -23,21 +23,26 @@ PROOF_AGE = timedelta(minutes=10)
 class Posture:
     """`ingress` and `egress` name the policies that select it in that direction.
 
-    `proven`: an enforcer saw all its rules in the kernel, not longer than `PROOF_AGE` before the report was made, or
-    before the workload ended.
+    `mode` None: no rules are written for it. `proven`: an enforcer saw all its rules in the kernel, not longer than
+    `PROOF_AGE` before the report was made, or before the workload ended.
     """
 
     workload: Workload
-    mode: Mode
+    mode: Mode | None
     ingress: tuple[str, ...]
     egress: tuple[str, ...]
     enforcement: Enforcement | None
     proven: bool = False
 
     @property
+    def mode_words(self) -> str:
+        """`protect`; `no mode` for hosts."""
+        return self.mode.value if self.mode else "no mode"
+
+    @property
     def protected(self) -> bool:
-        """Whether what policy denies it is proven to be denied in the kernel. No rules are written for hosts."""
-        return self.mode is Mode.PROTECT and self.workload.kind is not WorkloadKind.HOST and self.proven
+        """Whether what policy denies it is proven to be denied in the kernel."""
+        return self.mode is Mode.PROTECT and self.proven
 
 
 def in_force_policy(sources: Sources) -> tuple[PolicySet, PolicyRevision]:
@@ -72,7 +77,7 @@ def examine_posture(sources: Sources, policies: PolicySet) -> tuple[Posture, ...
     return tuple(
         Posture(
             workload=workload,
-            mode=mode_of(policies, workload.labels),
+            mode=mode_in(policies, workload),
             ingress=selecting(policies, workload, Direction.INGRESS),
             egress=selecting(policies, workload, Direction.EGRESS),
             enforcement=enforcements.get(workload.id),

@@ -167,7 +167,7 @@ def _scope(evidence: Evidence, zones: Zones, scope: str) -> Section:
 
 
 def _modes(members: tuple[Posture, ...]) -> str:
-    found = Counter(item.mode.value for item in members)
+    found = Counter(item.mode_words for item in members)
     return ", ".join(f"{count} in {mode}" for mode, count in sorted(found.items()))
 
 

@@ -62,7 +62,7 @@ def test_a_proof_is_fresh_where_it_was_when_the_workload_ended() -> None:
 def test_a_host_is_protected_by_nothing() -> None:
     host = workload("db", kind=WorkloadKind.HOST)
     (found,) = examine_posture(sources(of=state(workloads=(host,), enforcements=(enforcement("db"),))), POLICY)
-    assert found.mode is Mode.PROTECT and not found.protected
+    assert found.mode is None and not found.protected
 
 
 def test_a_network_that_was_named_in_the_window_counts_as_named() -> None:

@@ -11,6 +11,7 @@ from ringfence.model.policy import PolicySet
 from ringfence.model.verdict import Mode
 from ringfence.model.workload import Attachment, NetworkKind, WorkloadKind
 from tests.support.audit_sources import SHOP_POLICY, START, sources, workload
+from tests.support.audit_sources import shop as shop_state
 
 POLICY = parse_policy(SHOP_POLICY)
 CIDR = """
@@ -90,7 +91,8 @@ def test_a_named_network_outside_that_a_selector_lets_in_is_not_lost_in_the_outs
 def test_only_what_is_proven_in_the_kernel_is_called_denied() -> None:
     unproven = pairs(who_could(POLICY, make_zones([replace(item, proven=False) for item in postures()], "role")))
     assert unproven["web", "db"].services("would be denied") == "everything"
-    hosts = [replace(item, workload=replace(item.workload, kind=WorkloadKind.HOST)) for item in postures()]
+    shops = tuple(replace(item.workload, kind=WorkloadKind.HOST) for item in postures())
+    hosts = examine_posture(sources(of=shop_state(workloads=shops)), POLICY)
     assert pairs(who_could(POLICY, make_zones(hosts, "role")))["web", "db"].services("denied") == ""
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import ip_network
+
+from ringfence.model.workload import Attachment, NetworkKind, WorkloadKind
 from tests.support.site import Site
 
 
@@ -52,3 +56,20 @@ def test_a_head_sorts_the_list(shop: Site) -> None:
     assert names("workload") == sorted(names("workload"))
     assert names("-workload") == names("workload")[::-1]
     assert client.get("/workloads?sort=colour").status_code == 400
+
+
+def test_a_named_network_outside_has_a_page_and_is_no_workload_of_ours(own_shop: Site) -> None:
+    part = Attachment(
+        network="wan", kind=NetworkKind.OTHER, since=own_shop.clock(), networks=(ip_network("198.51.100.0/24"),)
+    )
+    office = replace(
+        own_shop.workloads()["db"], id="o1", name="office", kind=WorkloadKind.EXTERNAL, attachments=(part,)
+    )
+    own_shop.state.workloads.save([office])
+    client = own_shop.client("operator")
+    text = client.get("/workloads/o1").text
+    assert "198.51.100.0/24" in text and "no rules are written for it" in text and "No policy selects" in text
+    assert "Quarantine…" not in text
+    assert "12 workloads" in client.get("/workloads").text
+    assert len(client.get("/api/v1/workloads").get_json()["workloads"]) == 12
+    assert client.get("/api/v1/workloads/o1").get_json()["mode"] is None
