@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from collector.host import Collector
 from enforcer.kernel import SystemKernel
 from enforcer.reconcile import Enforcer
@@ -67,19 +69,39 @@ class Watch:
             report=self._reported.put,
         )
         open_flows = flows.open_flows(config.host)
-        self.collector = Collector(
-            config,
-            host=config.host,
-            data_dir=config.general.data_dir,
+        self.collector = self._make_collector(open_flows)
+        self._enforcing = self._make_enforcing(accounting)
+        self._endings = Endings(
+            workloads=state.workloads,
+            runs=lambda: self.collector.inventory.snapshot().known,
+            hosts=self.collector.complete_hosts,
+            clock=utc_now,
+        )
+        self._containment = self._make_containment(accounting)
+        self.containment_loop = Loop("containment", self._containment.step, seconds=1.0)
+        self._containment.wake = self.containment_loop.wake
+        self.enforcing_loop = Loop("enforcing", self._enforcing.step, seconds=1.0)
+        self._shipping = self._make_shipping(flows, open_flows, accounting)
+        shipping_loop = Loop("shipping", self._shipping.step, seconds=0.2)
+        heartbeat_loop = Loop("heartbeat", self._heartbeat, seconds=2.0)
+        self.loops = (self._reported_loop, self.enforcing_loop, self.containment_loop, shipping_loop, heartbeat_loop)
+
+    def _make_collector(self, open_flows: pa.Table) -> Collector:
+        return Collector(
+            self._config,
+            host=self._config.host,
+            data_dir=self._config.general.data_dir,
             clock=utc_now,
             rule_names=self._rule_name,
             slots=self.enforcer.slots,
             on_workloads=self._workloads_changed,
             resume=open_flows,
         )
-        self._enforcing = Enforcing(
-            policy=policy,
-            state=state,
+
+    def _make_enforcing(self, accounting: Accounting) -> Enforcing:
+        return Enforcing(
+            policy=self._policy,
+            state=self._state,
             sink=self.enforcer,
             workloads=self.collector.workloads,
             held=self.collector.held,
@@ -87,14 +109,10 @@ class Watch:
             clock=utc_now,
             settled=self.collector.settled,
         )
-        self._endings = Endings(
-            workloads=state.workloads,
-            runs=lambda: self.collector.inventory.snapshot().known,
-            hosts=self.collector.complete_hosts,
-            clock=utc_now,
-        )
-        self._containment = Containment(
-            quarantines=state.quarantines,
+
+    def _make_containment(self, accounting: Accounting) -> Containment:
+        return Containment(
+            quarantines=self._state.quarantines,
             isolator=self.enforcer,
             hosts=self._hosts,
             complete=self.collector.complete_hosts,
@@ -103,33 +121,29 @@ class Watch:
             changed=self._quarantine_changed,
             clock=utc_now,
         )
-        self.containment_loop = Loop("containment", self._containment.step, seconds=1.0)
-        self._containment.wake = self.containment_loop.wake
-        self.enforcing_loop = Loop("enforcing", self._enforcing.step, seconds=1.0)
+
+    def _make_shipping(self, flows: FlowStore, open_flows: pa.Table, accounting: Accounting) -> Shipping:
         responding = Responding(
-            policy=policy,
-            quarantines=state.quarantines,
-            findings=state.findings,
+            policy=self._policy,
+            quarantines=self._state.quarantines,
+            findings=self._state.findings,
             find=self._find,
-            known=state.workloads.get,
+            known=self._state.workloads.get,
             account=accounting.account,
             wake=self.containment_loop.wake,
             clock=utc_now,
-            protected=_protected(config),
+            protected=_protected(self._config),
         )
-        self._shipping = Shipping(
-            sources=(self.collector.spool, imports_of(config)),
-            policy=policy,
+        return Shipping(
+            sources=(self.collector.spool, imports_of(self._config)),
+            policy=self._policy,
             flows=flows,
-            findings=state.findings,
+            findings=self._state.findings,
             respond=responding.observe,
             account=accounting.account,
-            feed=feed,
+            feed=self._feed,
             violations=Violations(open_flows.column("flow_id").to_pylist()),
         )
-        shipping_loop = Loop("shipping", self._shipping.step, seconds=0.2)
-        heartbeat_loop = Loop("heartbeat", self._heartbeat, seconds=2.0)
-        self.loops = (self._reported_loop, self.enforcing_loop, self.containment_loop, shipping_loop, heartbeat_loop)
 
     def parts(self) -> list[Part]:
         """In the order of starting: quarantines are restored before anything else is enforced."""
