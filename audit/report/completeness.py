@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from audit.report.document import Column, Fact, Kind, Note, Section, Table, Weight
 from audit.report.sources import Sources
@@ -176,7 +176,7 @@ def _silent_hosts(hosts: Sequence[HostStatus], end: datetime) -> list[str]:
 
 
 def _moment(at: datetime) -> str:
-    return at.isoformat(timespec="seconds")
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _listed(names: Sequence[str]) -> str:
