@@ -97,6 +97,11 @@ class DockerWatcher:
     def state(self) -> EngineState:
         return self._state
 
+    @property
+    def absent(self) -> bool:
+        """Whether there is not even a socket: no engine runs there."""
+        return lacks_socket(self._url)
+
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
@@ -367,10 +372,14 @@ def host_workload(name: str, netns: int, path: str, booted: datetime) -> Workloa
     )
 
 
+def lacks_socket(url: str) -> bool:
+    return url.startswith("unix://") and not os.path.exists(url.removeprefix("unix://"))  # noqa: PTH110 - not a file
+
+
 def explain(url: str, error: Exception) -> str:
     """Why an engine does not answer, in words a person can act on."""
     path = url.removeprefix("unix://")
-    if url.startswith("unix://") and not os.path.exists(path):  # noqa: PTH110 - a socket path, not a file
+    if lacks_socket(url):
         return f"there is no Docker socket at {path}"
     if url.startswith("unix://") and not os.access(path, os.R_OK | os.W_OK):
         return f"the Docker socket {path} may not be used by this user"

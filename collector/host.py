@@ -164,7 +164,10 @@ class Collector:
 
     def settled(self) -> bool:
         """Whether all is known that rules are made of: every host's workloads, the addresses in their namespaces."""
-        if self.complete_hosts() < {self._host, *(docker.state().name for docker in self._dockers)}:
+        told = self.inventory.sources
+        if FILE not in told or any(
+            f"docker:{item.state().name}" not in told and not item.absent for item in self._dockers
+        ):
             return False
         kernel = self._kernel
         return kernel is None or {item.netns for item in self.workloads()} <= {None, *kernel.watched, *kernel.failures}

@@ -316,6 +316,17 @@ def test_a_denied_attempt_is_written_long_before_the_next_regular_tick(tmp_path:
     assert [row["enforced"] for row in rows(made).values()] == ["denied"]
 
 
+def test_an_engine_without_a_socket_holds_no_rules_up(tmp_path: Path) -> None:
+    made = collector(tmp_path, endpoints=(f"unix://{tmp_path}/docker.sock",))
+    made.start()
+    try:
+        wait_until("the file is read, and there is no engine to wait for", made.settled)
+        (tmp_path / "docker.sock").touch()
+        assert not made.settled(), "somebody may answer there"
+    finally:
+        made.stop()
+
+
 def test_rules_are_made_once_every_namespace_has_told_its_addresses(tmp_path: Path, system: FakeSystem) -> None:
     system.unopenable[API] = OSError("no socket")
     made = watching(tmp_path, system, clock=lambda: START, tick_seconds=60)
