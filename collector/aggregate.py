@@ -71,7 +71,7 @@ class Aggregator:
             rule_names=rule_names,
             resume=self._resume,
         )
-        self._tick = 0
+        self._tick = self._round = 0
         self._unplaced: list[tuple[int, Records]] = []
         self.discarded: dict[str, int] = {"loopback": 0, "unwatched": 0}
         self.unfollowed = 0
@@ -91,13 +91,16 @@ class Aggregator:
         dumped: Sequence[tuple[int, int]] = (),
         gone: Sequence[int] = (),
         hold: bool = True,
+        extra: bool = False,
     ) -> pa.Table:
         """One tick. `dumped`: (inode, start in ns) of every table read completely, whose records are in `conntrack`.
 
         `gone`: inodes of namespaces that ended; their last dump must have been taken before. `hold` False writes what
-        is still held (at the end of a run).
+        is still held (at the end of a run). `extra`: a tick within a round, by which nothing that waits for a number of
+        rounds grows older.
         """
         self._tick += 1
+        self._round += not extra
         self._attribution.refresh()
         touched = [self._take_tracked(self._place(conntrack, hold))]
         touched.append(self._take_denied(denials))
@@ -110,25 +113,25 @@ class Aggregator:
         return table
 
     def first_dump_done(self) -> None:
-        """Every table was read once: open flows of before that do not show up in the next two ticks are lost."""
-        self._resume.expire_after(self._tick + 3)
+        """Every table was read once: open flows of before that do not show up in the next two rounds are lost."""
+        self._resume.expire_after(self._round + 3)
 
     # -- conntrack -----------------------------------------------------------------------------------------------
 
     def _place(self, records: Records, hold: bool) -> tuple[Records, NDArray[np.uint64]]:
-        """Records with the inode of their namespace. Those of an unknown one wait for two ticks: it may be new.
+        """Records with the inode of their namespace. Those of an unknown one wait for two rounds: it may be new.
 
         Without `hold` they wait no longer.
         """
         waiting, self._unplaced = self._unplaced, []
         records = np.concatenate([*(part for _, part in waiting), records]) if waiting else records
-        age = np.full(len(records), self._tick)
+        age = np.full(len(records), self._round)
         position = 0
         for since, part in waiting:
             age[position : position + len(part)] = since
             position += len(part)
         inodes = self._inodes_of(records["nsid"])
-        late = (inodes == 0) & (age > self._tick - 2) & hold
+        late = (inodes == 0) & (age > self._round - 2) & hold
         for since in np.unique(age[late]):
             self._unplaced.append((int(since), records[late & (age == since)]))
         inodes = np.where(inodes == 0, records["nsid"].astype(np.int64).view(np.uint64) | UNWATCHED, inodes)
@@ -317,7 +320,7 @@ class Aggregator:
         rows = rows[flows["known"][rows]]
         table = self._rows.build(self._flows, self._legs, rows)
         flows["emitted"][rows], flows["dirty"][rows] = True, False
-        return pa.concat_tables([table, self._resume.lost(self._tick)])
+        return pa.concat_tables([table, self._resume.lost(self._round)])
 
     def _release(self, now_ns: int) -> None:
         """Let go of flows that are over, written and past their grace, with their legs."""

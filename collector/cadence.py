@@ -20,7 +20,7 @@ class Cadence:
         """`seconds`: between regular ticks."""
         self._seconds, self._soon = seconds, min(SOON, seconds)
         self._due, self._calm = now + seconds, now
-        self._left = 0
+        self._left, self._round = 0, now
 
     @property
     def hurried(self) -> bool:
@@ -37,8 +37,14 @@ class Cadence:
             self._left = _HURRIED
             self._due = min(self._due, max(now, self._calm) + self._soon)
 
+    def within_round(self, now: float) -> bool:
+        """Whether the next tick comes before a whole round is over: what waits for some rounds must not age by it."""
+        return self._left > 0 and now - self._round < self._seconds
+
     def ticked(self, now: float) -> None:
         """The tick that was due is over."""
+        if not self.within_round(now):
+            self._round = now
         hurried, self._left = self._left, max(0, self._left - 1)
         if hurried and not self._left:
             self._calm = now + min(CALM, self._seconds)

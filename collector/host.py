@@ -328,19 +328,20 @@ class Collector:
             if self._stopping.is_set():
                 return
             try:
-                self._tick()
+                self._tick(extra=cadence.within_round(time.monotonic()))
             except Exception:  # noqa: BLE001 -- ticking outlives any error; it is counted and logged
                 self._fail("tick")
             cadence.ticked(time.monotonic())
 
-    def _tick(self, *, hold: bool = True) -> None:
+    def _tick(self, *, hold: bool = True, extra: bool = False) -> None:
         kernel, aggregator = self._kernel, self._aggregator
         table = FLOW_SCHEMA.empty_table()
         if kernel is not None and aggregator is not None:
-            self._taken.append(self._clock() - UNREAD)
+            if not extra:
+                self._taken.append(self._clock() - UNREAD)
             intake = kernel.take()
             try:
-                table = self._aggregate(aggregator, intake, hold=hold)
+                table = self._aggregate(aggregator, intake, hold=hold, extra=extra)
             except Exception:  # noqa: BLE001 -- what was lost is said in this tick; it is counted and logged
                 read = sum(map(len, (*intake.conntrack, *intake.denied)))
                 self._losses.note_failed(read, "records could not be processed", self._before())
@@ -357,9 +358,10 @@ class Collector:
         elif len(self._taken) > TICKS_HELD:
             self.spool.beat(self._taken[0])
 
-    def _aggregate(self, aggregator: Aggregator, intake: Intake, *, hold: bool) -> pa.Table:
+    def _aggregate(self, aggregator: Aggregator, intake: Intake, *, hold: bool, extra: bool) -> pa.Table:
         conntrack, denied = intake.merged()
-        return aggregator.take(conntrack, denied, time.time_ns(), dumped=intake.dumped, gone=intake.gone, hold=hold)
+        now, dumped, gone = time.time_ns(), intake.dumped, intake.gone
+        return aggregator.take(conntrack, denied, now, dumped=dumped, gone=gone, hold=hold, extra=extra)
 
     def _put(self, table: pa.Table) -> None:
         gaps = self._losses.take()

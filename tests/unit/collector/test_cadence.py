@@ -53,6 +53,21 @@ def test_a_flood_of_denials_costs_a_bounded_number_of_ticks() -> None:
     assert max(later - earlier for earlier, later in itertools.pairwise(found)) <= CALM + SOON + 1e-9
 
 
+def test_only_ticks_within_a_round_are_extra() -> None:
+    cadence = Cadence(1.0, 0.0)
+    assert not cadence.within_round(1.0)
+    cadence.ticked(1.0)
+    cadence.hurry(1.2)
+    assert cadence.within_round(1.3)
+    cadence.ticked(1.3)
+    assert cadence.within_round(1.4)
+    cadence.ticked(1.4)
+    cadence.hurry(1.95)
+    assert not cadence.within_round(2.05), "a whole round is over, however it was filled"
+    cadence.ticked(2.05)
+    assert cadence.within_round(2.15)
+
+
 def test_ticks_that_are_quick_anyway_stay_as_they_are() -> None:
     found = ticks(Cadence(0.02, 0.0), [0.005], 0.2)
     assert len(found) == pytest.approx(10, abs=1)
