@@ -5,6 +5,7 @@ Only what the bare server has is used: no lifecycle policies, scripts, delete-by
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,10 @@ REQUEST_SECONDS = 30
 BULK_BYTES = 5 * 1024 * 1024
 PAGE = 5_000
 """Documents asked for at once; the server's limit is 10,000."""
+
+UNAVAILABLE = 503
+SHARD_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between attempts to search: an index that was just made answers 503 until its shard has started."""
 
 FLOW_SETTINGS: dict[str, Any] = {
     "number_of_shards": 1,
@@ -123,6 +128,13 @@ class Cluster:
 
     def search(self, index: str, **body: Any) -> dict[str, Any]:
         with failures():
+            for pause in SHARD_PAUSES:
+                try:
+                    return dict(self.client.search(index=index, ignore_unavailable=True, **body))
+                except ApiError as error:
+                    if error.status_code != UNAVAILABLE:
+                        raise
+                    time.sleep(pause)
             return dict(self.client.search(index=index, ignore_unavailable=True, **body))
 
     def every(self, index: str, query: dict[str, Any], *, sort: list[Any], **body: Any) -> Iterator[dict[str, Any]]:

@@ -17,12 +17,14 @@ class Server(http.server.BaseHTTPRequestHandler):
 
     status = 200
     answer: Any = None
+    starting = 0
+    """Requests that are answered as by an index whose shard has not started yet."""
     seen: list[bytes] = []  # noqa: RUF012 -- one per test, see the fixture
 
     def do_POST(self) -> None:
         self.seen.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         body = json.dumps(self.answer).encode()
-        self.send_response(self.status)
+        self.send_response(503 if len(self.seen) <= self.starting else self.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("X-Elastic-Product", "Elasticsearch")
         self.send_header("Content-Length", str(len(body)))
@@ -84,6 +86,12 @@ def test_a_refused_request_is_unavailable(cluster: Cluster, handler: type[Server
     handler.status, handler.answer = status, {"error": {"type": "no"}}
     with pytest.raises(StoreUnavailable, match="Elasticsearch failed"):
         cluster.search("i")
+
+
+def test_an_index_that_is_starting_is_asked_again(cluster: Cluster, handler: type[Server]) -> None:
+    handler.starting, handler.answer = 3, {"hits": {"hits": []}}
+    assert cluster.search("i") == {"hits": {"hits": []}}
+    assert len(handler.seen) > 3
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:
