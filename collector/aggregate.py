@@ -25,6 +25,8 @@ from ringfence.metrics import FLOWS_DISCARDED
 from ringfence.model.flow import FLOW_SCHEMA
 from ringfence.model.verdict import RuleRef
 
+DYING_NS = 5_000_000_000
+"""How long a flow whose leg that counts has ended waits for the end of its others."""
 GRACE_NS = 30_000_000_000
 """A final flow stays known this long, so that late messages about it are not taken for another connection."""
 SHORT_GRACE_NS = 3_000_000_000
@@ -71,7 +73,7 @@ class Aggregator:
             rule_names=rule_names,
             resume=self._resume,
         )
-        self._tick = self._round = 0
+        self._tick = self._round = self._now = 0
         self._unplaced: list[tuple[int, Records]] = []
         self.discarded: dict[str, int] = {"loopback": 0, "unwatched": 0}
         self.unfollowed = 0
@@ -99,13 +101,14 @@ class Aggregator:
         is still held (at the end of a run). `extra`: a tick within a round, by which nothing that waits for a number of
         rounds grows older.
         """
-        self._tick += 1
+        self._tick, self._now = self._tick + 1, now_ns
         self._round += not extra
         self._attribution.refresh()
         touched = [self._take_tracked(self._place(conntrack, hold))]
         touched.append(self._take_denied(denials))
         touched += [self._note_dump(*item) for item in dumped]
         touched += [self._end_legs(self._in_namespace(inode), Gone.NAMESPACE) for inode in gone]
+        touched.append(self._dying())
         self._finish(np.unique(np.concatenate(touched)))
         self._finish_idle(now_ns)
         table = self._write(hold)
@@ -276,12 +279,27 @@ class Aggregator:
         self._legs.rows["gone"][rows] = why
         return self._mark_dirty(self._legs.rows["flow"][rows])
 
+    def _dying(self) -> Rows:
+        """Flows whose leg that counts has ended while others have not."""
+        flows = self._flows.rows
+        return np.flatnonzero(flows["used"] & ~flows["final"] & (flows["dying"] > 0))
+
     def _finish(self, rows: Rows) -> None:
-        """Make final those of these flows whose leg that counts has ended."""
+        """Make final those of these flows whose leg that counts has ended.
+
+        The kernel reports the end of the other legs up to seconds later. Until it has, or `DYING_NS` are over, the row
+        stays open: a run that is killed meanwhile would leave the next one an end without a beginning.
+        """
         flows, legs = self._flows.rows, self._legs.rows
         rows = rows[~flows["final"][rows]]
         primary = primary_legs(gather(flows, rows))
         over = (primary >= 0) & ~legs["alive"][primary]
+        since = flows["dying"][rows]
+        flows["dying"][rows] = np.where(over, np.where(since > 0, since, self._now), 0)
+        living = legs["used"] & legs["alive"] & (legs["kind"] == LegKind.TRACKED) & (legs["flow"] >= 0)
+        alive = np.zeros(len(flows), bool)
+        alive[legs["flow"][living & (legs["netns"] < UNWATCHED)]] = True
+        over &= ~alive[rows] | (flows["dying"][rows] < self._now - DYING_NS)
         rows, leg = rows[over], gather(legs, primary[over])
         packet = flows["denied"][rows]
         refused = packet >= 0

@@ -88,6 +88,7 @@ FLOW = np.dtype(
         ("born", "i8"),  # tick
         ("emitted", "?"),
         ("dirty", "?"),
+        ("dying", "i8"),  # when the end of its leg that counts was seen
         ("final", "?"),
         ("reason", "u1"),
         ("id", "S32"),

@@ -45,7 +45,10 @@ def test_a_connection_opens_changes_and_ends_as_one_flow() -> None:
     assert (changed["src_bytes"], changed["dst_bytes"], changed["tcp_state"]) == (500, 900, "established")
     assert world.tick(leg(WEB, T, id_=1, kind=DUMP, at=4, counters=(5, 500, 4, 900), tcp_state=3), at=4) == []
     stop = START_NS + 5 * SECOND
-    (final,) = world.tick(leg(WEB, T, id_=1, kind=DESTROY, at=6, counters=(6, 600, 5, 950), stop_ns=stop), at=6)
+    (dying,) = world.tick(leg(WEB, T, id_=1, kind=DESTROY, at=6, counters=(6, 600, 5, 950), stop_ns=stop), at=6)
+    assert (dying["end_reason"], dying["src_bytes"]) == (None, 600), "the other end may have more to tell"
+    assert world.tick(at=10) == []
+    (final,) = world.tick(at=12)
     assert (final["end_reason"], final["src_bytes"], final["ended"]) == ("closed", 600, START + timedelta(seconds=5))
     assert {row["flow_id"] for row in (opened, changed, final)} == {final["flow_id"]}
     assert world.tick(leg(API, T, id_=3, kind=DESTROY, at=20), at=20) == []
@@ -125,6 +128,8 @@ def test_the_end_of_a_namespace_ends_its_connections() -> None:
     world.tick(leg(WEB, T, id_=1), leg(API, T, id_=2))
     world.tick(at=2)
     (row,) = world.tick(at=3, gone=[WEB])
+    assert row["end_reason"] is None
+    (row,) = world.tick(at=9)
     assert row["end_reason"] == "closed"
 
 
@@ -185,7 +190,8 @@ def test_a_denial_at_the_destination_joins_the_sources_leg(leg_first: bool) -> N
     assert (row["enforced"], row["ingress_rule"], row["egress_rule"]) == ("denied", "app/p/ingress/2", "app/p/egress/0")
     assert (row["rule"], row["reporter"], row["origin"]) == ("app/p/ingress/2", "src+dst+host", "conntrack")
     assert (row["src_name"], row["dst_name"], row["dst_method"]) == ("web", "api", "netns")
-    (final,) = world.tick(leg(WEB, T, id_=1, kind=DESTROY, at=120, counters=(7, 420, 0, 0)), at=120)
+    world.tick(leg(WEB, T, id_=1, kind=DESTROY, at=120, counters=(7, 420, 0, 0)), at=120)
+    (final,) = world.tick(leg(HOST, T, id_=2, kind=DESTROY, at=121, counters=(7, 420, 0, 0)), at=121)
     assert (final["end_reason"], final["src_packets"]) == ("denied", 7)
 
 
@@ -323,6 +329,26 @@ def test_after_a_restart_a_connection_keeps_its_id_and_is_counted_once() -> None
     (row,) = world.rows.values()
     assert row["flow_id"] in before.rows
     assert (row["src_packets"], row["end_reason"], row["started"]) == (5, None, START)
+
+
+def test_a_flow_ends_with_the_last_of_its_legs() -> None:
+    world = World()
+    world.tick(leg(WEB, T, id_=1), leg(API, T, id_=2))
+    world.tick(at=2)
+    ends = [leg(where, T, id_=id_, kind=DESTROY, at=3, counters=(5, 5, 5, 5)) for where, id_ in ((WEB, 1), (API, 2))]
+    (final,) = world.tick(*ends, at=3)
+    assert final["end_reason"] == "closed"
+
+
+def test_a_run_that_is_killed_between_the_ends_of_two_legs_counts_once() -> None:
+    before = World()
+    before.tick(leg(WEB, T, id_=1, start=0), leg(API, T, id_=2, start=0))
+    before.tick(at=2)
+    before.tick(leg(WEB, T, id_=1, kind=DESTROY, at=3, counters=(5, 5, 5, 5)), at=3)
+    world = World(resume=resumed(before))
+    world.tick(leg(API, T, id_=2, kind=DESTROY, start=0, at=6, counters=(5, 5, 5, 5)), at=6)
+    (final,) = world.tick(at=7)
+    assert (final["flow_id"] in before.rows, final["end_reason"]) == (True, "closed")
 
 
 def test_after_a_restart_what_is_gone_is_lost_and_said_once() -> None:
