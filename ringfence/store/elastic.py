@@ -50,6 +50,7 @@ from ringfence.store.rows import (
 BATCH_MEMORY = timedelta(days=1)
 TIDY_EVERY = 1000
 GROUP_PAGE = 2_000
+MICROSECOND = timedelta(microseconds=1)
 
 _NEWEST_FIRST = [
     {"event.start": {"order": "desc", "format": "strict_date_optional_time_nanos"}},
@@ -74,6 +75,7 @@ class ElasticFlowStore:
 
     Raises:
         StoreUnavailable: the server does not answer or refuses; also from every method.
+        QueryInvalid: the server does not take the question; from the methods of a `FlowReader`.
     """
 
     def __init__(self, url: str, *, ca: str = "", prefix: str = "ringfence", clock: Clock = utc_now) -> None:
@@ -139,8 +141,7 @@ class ElasticFlowStore:
         total, after = None, _after(query.order, cursor)
         while total is None or (len(hits) <= limit and after):
             size = min(limit + 1 - len(hits), PAGE)
-            found = self._cluster.search(
-                self._cluster.flows,
+            found = self._cluster.ask(
                 query=_query(query),
                 sort=_sort(query.order),
                 size=size,
@@ -159,7 +160,7 @@ class ElasticFlowStore:
         )
 
     def get(self, flow_id: str) -> dict[str, Any] | None:
-        hits = self._cluster.search(self._cluster.flows, query={"term": {"flow.id": flow_id}}, size=1)["hits"]["hits"]
+        hits = self._cluster.ask(query={"term": {"flow.id": flow_id}}, size=1)["hits"]["hits"]
         return row_of(hits[0]["_source"]) if hits else None
 
     def summarize(self, query: FlowQuery, by: tuple[str, ...], *, limit: int = 10_000) -> pa.Table:
@@ -173,8 +174,7 @@ class ElasticFlowStore:
         after: dict[str, Any] = {}
         while True:
             composite = {"size": GROUP_PAGE, "sources": sources, **after}
-            found = self._cluster.search(
-                self._cluster.flows,
+            found = self._cluster.ask(
                 query=_query(query),
                 size=0,
                 track_total_hits=False,
@@ -189,12 +189,10 @@ class ElasticFlowStore:
 
     def histogram(self, query: FlowQuery, *, bucket_seconds: int) -> pa.Table:
         starts = bucket_starts(query.start, query.end, bucket_seconds)
-        before = {"range": {"event.start": {"lt": time_text(query.start)}}}
-        within = {
-            "date_histogram": {"field": "event.start", "fixed_interval": f"{bucket_seconds}s", "min_doc_count": 1}
-        }
-        found = self._cluster.search(
-            self._cluster.flows,
+        # Over whole microseconds, for a date_histogram fails on nanoseconds when all flows are of one bucket.
+        before = {"range": {STARTED_US: {"lt": (query.start - EPOCH) // MICROSECOND}}}
+        within = {"histogram": {"field": STARTED_US, "interval": bucket_seconds * 1_000_000, "min_doc_count": 1}}
+        found = self._cluster.ask(
             query=_query(query),
             size=0,
             track_total_hits=False,
@@ -207,7 +205,7 @@ class ElasticFlowStore:
             },
         )["aggregations"]
         counts = {
-            EPOCH + timedelta(milliseconds=bucket["key"]): _classes(bucket)
+            EPOCH + timedelta(microseconds=bucket["key"]): _classes(bucket)
             for bucket in found["within"]["buckets"]["buckets"]
         }
         if starts:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import elastic_transport
 from elasticsearch import ApiError, BadRequestError, Elasticsearch
 
-from ringfence.errors import StoreUnavailable
+from ringfence.errors import QueryInvalid, StoreUnavailable
 from ringfence.store.elastic_documents import BATCH_MAPPINGS, GAP_MAPPINGS, mappings
 
 REQUEST_SECONDS = 30
@@ -136,6 +136,15 @@ class Cluster:
                         raise
                     time.sleep(pause)
             return dict(self.client.search(index=index, ignore_unavailable=True, **body))
+
+    def ask(self, **body: Any) -> dict[str, Any]:
+        """Search all flows for a reader. Raises QueryInvalid: the server does not take the question."""
+        try:
+            return self.search(self.flows, **body)
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, BadRequestError):
+                raise QueryInvalid(f"Elasticsearch does not take the question: {error.__cause__.message}") from error
+            raise
 
     def every(self, index: str, query: dict[str, Any], *, sort: list[Any], **body: Any) -> Iterator[dict[str, Any]]:
         """All hits in the order of `sort`, whose last key must be unique."""

@@ -309,6 +309,18 @@ def test_a_flow_that_began_before_the_window_is_in_the_first_bucket(store: FlowS
     assert table.num_rows == 4
 
 
+@pytest.mark.parametrize("outside", [HOUR, -HOUR], ids=["after", "before"])
+def test_a_histogram_of_one_bucket_among_flows_of_other_times(store: FlowStore, outside: timedelta) -> None:
+    for number in range(4):
+        at = START + timedelta(seconds=number)
+        store.append(batch(f"in {number}", flow(f"in{number}", started=at, last_seen=at, enforced="denied")))
+        store.append(batch(f"out {number}", flow(f"out{number}", started=at + outside, last_seen=at + outside)))
+    seen = window(start=START - timedelta(minutes=30), end=START + timedelta(minutes=30))
+    counted = store.histogram(seen, bucket_seconds=300).to_pylist()
+    assert [(row["bucket"], row["denied"]) for row in counted if row["denied"]] == [(START, 4)]
+    assert sum(row["unknown"] for row in counted) == 0
+
+
 def test_an_impossible_bucket_is_refused(store: FlowStore) -> None:
     with pytest.raises(QueryInvalid, match="one second"):
         store.histogram(window(), bucket_seconds=0)

@@ -105,6 +105,9 @@ def beside(service: RunningService, command: str) -> Iterator[Beside]:
     running = Beside(service, command)
     try:
         yield running
+    except BaseException as error:
+        error.add_note(f"the log of {command}:\n{running.log()[-5000:]}")
+        raise
     finally:
         running.stop()
 

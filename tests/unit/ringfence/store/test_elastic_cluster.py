@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ringfence.errors import StoreUnavailable
+from ringfence.errors import QueryInvalid, StoreUnavailable
 from ringfence.store.elastic_cluster import BULK_BYTES, Cluster
 
 
@@ -86,6 +86,15 @@ def test_a_refused_request_is_unavailable(cluster: Cluster, handler: type[Server
     handler.status, handler.answer = status, {"error": {"type": "no"}}
     with pytest.raises(StoreUnavailable, match="Elasticsearch failed"):
         cluster.search("i")
+
+
+def test_a_question_that_is_not_taken_is_no_outage(cluster: Cluster, handler: type[Server]) -> None:
+    handler.status, handler.answer = 400, {"error": {"type": "search_phase_execution_exception"}}
+    with pytest.raises(QueryInvalid, match="does not take the question: search_phase_execution_exception"):
+        cluster.ask(size=1)
+    handler.status = 500
+    with pytest.raises(StoreUnavailable):
+        cluster.ask(size=1)
 
 
 def test_an_index_that_is_starting_is_asked_again(cluster: Cluster, handler: type[Server]) -> None:
