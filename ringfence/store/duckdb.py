@@ -29,6 +29,7 @@ from ringfence.store.duckdb_tables import (
     UNAVAILABLE,
     create_tables,
     from_stored,
+    gap_rows,
     to_stored,
 )
 from ringfence.store.filter.sql import plain, to_sql
@@ -111,8 +112,8 @@ class DuckDBFlowStore:
             _run(cursor, "INSERT INTO batches VALUES (?, ?, ?)", [batch.id, batch.host, now])
             if opened.num_rows or final.num_rows:
                 _put_flows(cursor, opened, final)
-            for gap in batch.gaps:
-                _put_gap(cursor, gap)
+            if batch.gaps:
+                _put_gaps(cursor, batch.gaps)
             self._untidy -= 1
             if self._untidy <= 0:
                 self._untidy = self._tidy_every
@@ -325,12 +326,10 @@ def _put_flows(cursor: Connection, opened: pa.Table, final: pa.Table) -> None:
     _run(cursor, "DROP TABLE fresh", [])
 
 
-def _put_gap(cursor: Connection, gap: Gap) -> None:
-    _run(
-        cursor,
-        "INSERT OR REPLACE INTO gaps VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [gap.id, gap.host, plain(gap.started), plain(gap.ended), gap.cause.value, gap.lost, gap.detail],
-    )
+def _put_gaps(cursor: Connection, gaps: tuple[Gap, ...]) -> None:
+    cursor.register("batch_gaps", gap_rows(gaps))
+    _run(cursor, "INSERT OR REPLACE INTO gaps SELECT * FROM batch_gaps", [])
+    cursor.unregister("batch_gaps")
 
 
 def _tidy(cursor: Connection, before: datetime) -> None:

@@ -6,14 +6,16 @@ integer comparisons.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterable
 
 import duckdb
 import pyarrow as pa
 
 from ringfence.model.flow import COLUMNS, FLOW_SCHEMA, ColumnType
+from ringfence.model.gap import Gap
 from ringfence.store.addresses import key_columns
-from ringfence.store.filter.sql import HIGH, LOW
+from ringfence.store.filter.sql import HIGH, LOW, plain
 
 TYPES: dict[ColumnType, str] = {
     ColumnType.KEYWORD: "VARCHAR",
@@ -41,6 +43,18 @@ _NAIVE = pa.schema(
         item.with_type(pa.timestamp("us")) if pa.types.is_timestamp(item.type) else item.with_nullable(True)
         for item in FLOW_SCHEMA
     ]
+)
+
+_GAPS = pa.schema(
+    {
+        "id": pa.string(),
+        "host": pa.string(),
+        "started": pa.timestamp("us"),
+        "ended": pa.timestamp("us"),
+        "cause": pa.string(),
+        "lost": pa.int64(),
+        "detail": pa.string(),
+    }
 )
 
 
@@ -72,6 +86,14 @@ def to_stored(flows: pa.Table) -> pa.Table:
 def from_stored(table: pa.Table) -> pa.Table:
     """Rows of `FLOW_SCHEMA` again."""
     return table.select(FLOW_SCHEMA.names).cast(FLOW_SCHEMA)
+
+
+def gap_rows(gaps: Iterable[Gap]) -> pa.Table:
+    """Gaps as their table holds them; of one that comes twice, the last."""
+    rows = {
+        gap.id: dataclasses.asdict(gap) | {"started": plain(gap.started), "ended": plain(gap.ended)} for gap in gaps
+    }
+    return pa.Table.from_pylist(list(rows.values()), _GAPS)
 
 
 UNAVAILABLE = (

@@ -6,7 +6,8 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -345,6 +346,14 @@ def test_gaps_that_overlap_the_window_come_oldest_first(store: FlowStore) -> Non
     store.append(batch("2", gaps=(gap("early", 0, 10, lost=4),)))
     assert store.gaps(START, START + HOUR) == (gaps[1], gaps[2], gaps[0])
     assert store.gaps(START + timedelta(seconds=20), START + timedelta(seconds=50)) == (gaps[2],)
+
+
+def test_of_a_gap_that_is_twice_in_a_batch_the_last_counts(store: FlowStore) -> None:
+    elsewhere = gap("g1", 0, 20, lost=7)
+    zone = timezone(timedelta(hours=5))
+    elsewhere = replace(elsewhere, started=START.astimezone(zone), ended=elsewhere.ended.astimezone(zone))
+    store.append(batch("1", gaps=(gap("g1", 0, 10), elsewhere)))
+    assert store.gaps(START, START + HOUR) == (gap("g1", 0, 20, lost=7),)
 
 
 def test_all_gaps_are_told_however_many(store: FlowStore) -> None:
