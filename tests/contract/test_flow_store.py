@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -16,52 +13,15 @@ import pytest
 
 from ringfence.errors import QueryInvalid
 from ringfence.model.flow import FLOW_SCHEMA, FlowBatch
-from ringfence.model.gap import Gap, GapCause
-from ringfence.store.duckdb import DuckDBFlowStore
-from ringfence.store.elastic import ElasticFlowStore
 from ringfence.store.filter.parser import parse_filter
 from ringfence.store.filter.predicate import to_predicate
 from ringfence.store.flows import FlowQuery, FlowStore
 from tests.support.filters import FILTERS
+from tests.support.flow_stores import BACKENDS, Open, opener
 from tests.support.generate import START, flow_batch, flow_table, workloads
-from tests.support.rows import batch, flow
+from tests.support.rows import batch, flow, gap
 
 HOUR = timedelta(hours=1)
-Open = Callable[[], FlowStore]
-
-
-BACKENDS = ["duckdb", pytest.param("elastic", marks=pytest.mark.servers)]
-
-
-def opener(request: pytest.FixtureRequest, folder: Path) -> Iterator[Open]:
-    """Gives a function that opens the same store again after closing it.
-
-    Elasticsearch's core modules cannot delete a data stream, so every test has a prefix of its own.
-    """
-    prefix = f"contract-{uuid.uuid4().hex[:12]}"
-    opened: list[FlowStore] = []
-    server = request.getfixturevalue("elasticsearch") if request.param == "elastic" else None
-
-    def close() -> None:
-        while opened:
-            opened.pop().close()
-
-    def open_anew() -> FlowStore:
-        close()
-        if server is None:
-            opened.append(DuckDBFlowStore(folder / "flows.duckdb"))
-        else:
-            opened.append(ElasticFlowStore(server.url, ca=str(server.ca), prefix=prefix))
-        return opened[-1]
-
-    yield open_anew
-    close()
-
-
-@pytest.fixture(params=BACKENDS)
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    """Opens the store of this test, which is empty at its beginning."""
-    yield from opener(request, tmp_path)
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
@@ -73,11 +33,6 @@ def filled(
         store = open_filled()
         store.append(FlowBatch(id="generated", host="h1", flows=generated))
         yield store
-
-
-@pytest.fixture
-def store(open_store: Open) -> FlowStore:
-    return open_store()
 
 
 def window(text: str = "", *, start: datetime = START, end: datetime = START + 2 * HOUR) -> FlowQuery:
@@ -333,34 +288,6 @@ def test_a_window_that_ends_before_it_begins_is_empty(filled: FlowStore) -> None
     backwards = window(start=START + HOUR, end=START)
     assert filled.search(backwards).rows == ()
     assert filled.histogram(backwards, bucket_seconds=60).num_rows == 0
-
-
-def gap(gap_id: str, start: int, end: int, lost: int | None = None) -> Gap:
-    at = [START + timedelta(seconds=offset) for offset in (start, end)]
-    return Gap(id=gap_id, host="h1", started=at[0], ended=at[1], cause=GapCause.SOCKET_OVERRUN, lost=lost, detail="x")
-
-
-def test_gaps_that_overlap_the_window_come_oldest_first(store: FlowStore) -> None:
-    gaps = (gap("late", 50, 60), gap("early", 0, 10, lost=4), gap("instant", 30, 30))
-    store.append(batch("1", gaps=gaps))
-    store.append(batch("2", gaps=(gap("early", 0, 10, lost=4),)))
-    assert store.gaps(START, START + HOUR) == (gaps[1], gaps[2], gaps[0])
-    assert store.gaps(START + timedelta(seconds=20), START + timedelta(seconds=50)) == (gaps[2],)
-
-
-def test_of_a_gap_that_is_twice_in_a_batch_the_last_counts(store: FlowStore) -> None:
-    elsewhere = gap("g1", 0, 20, lost=7)
-    zone = timezone(timedelta(hours=5))
-    elsewhere = replace(elsewhere, started=START.astimezone(zone), ended=elsewhere.ended.astimezone(zone))
-    store.append(batch("1", gaps=(gap("g1", 0, 10), elsewhere)))
-    assert store.gaps(START, START + HOUR) == (gap("g1", 0, 20, lost=7),)
-
-
-def test_all_gaps_are_told_however_many(store: FlowStore) -> None:
-    # More than a server gives at once, of which many began together.
-    gaps = [gap(f"g{number:05}", number // 4000, 100) for number in range(12_000)]
-    store.append(batch("1", gaps=tuple(reversed(gaps))))
-    assert list(store.gaps(START, START + HOUR)) == gaps
 
 
 def test_retention_deletes_old_final_flows_only(store: FlowStore) -> None:

@@ -328,12 +328,8 @@ def test_a_process_in_a_namespace_cannot_forge_events(scene: Scene) -> None:
     addresses = nested(1, struct.pack("=HH4sHH4s", 8, 1, bytes([6, 6, 6, 6]), 8, 2, bytes([7, 7, 7, 7])))
     body = NFGENMSG.pack(socket.AF_INET, 0, 0) + addresses
     forger = run_in(str(scene.client.path), lambda: open_socket(NETLINK_NETFILTER))
-    try:
+    with forger, contextlib.suppress(ConnectionRefusedError):  # the kernel itself passes none on: nobody got it
         forger.sendto(message(NEW_TYPE, 0x600, 0, body), (0, 1))
-    except ConnectionRefusedError:
-        pytest.skip("this kernel does not pass on multicast from processes")
-    finally:
-        forger.close()
     records = settle(listener)
     assert len(records[records["protocol"] == 17]) == 0
     assert (listener.forged, listener.unreadable) == (1, 0)

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from ringfence.model.flow import FLOW_SCHEMA, FlowBatch
-from ringfence.model.gap import Gap
+from ringfence.model.gap import Gap, GapCause
 from tests.support.generate import START
 
 
@@ -34,3 +34,9 @@ def flow(flow_id: str = "f1", **values: Any) -> dict[str, Any]:
 
 def batch(batch_id: str, *rows: dict[str, Any], gaps: tuple[Gap, ...] = ()) -> FlowBatch:
     return FlowBatch(id=batch_id, host="h1", flows=pa.Table.from_pylist(list(rows), FLOW_SCHEMA), gaps=gaps)
+
+
+def gap(gap_id: str, start: int, end: int, lost: int | None = None) -> Gap:
+    """A gap from `start` to `end` seconds after START."""
+    at = [START + timedelta(seconds=offset) for offset in (start, end)]
+    return Gap(id=gap_id, host="h1", started=at[0], ended=at[1], cause=GapCause.SOCKET_OVERRUN, lost=lost, detail="x")

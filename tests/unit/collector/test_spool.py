@@ -158,26 +158,6 @@ def test_a_full_disk_drops_the_oldest_then_counts_and_recovers_by_itself(tmp_pat
     assert (sum(item.flows.num_rows for item in found), lost) == (1, 5)
 
 
-@pytest.mark.root
-def test_a_real_full_file_system_is_survived(tmp_path: Path) -> None:
-    import subprocess
-
-    if subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
-        pytest.skip("mount namespaces are not permitted")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", str(tmp_path)], check=False).returncode:
-        pytest.skip("tmpfs cannot be mounted")
-    try:
-        queue = spool(tmp_path)
-        for _ in range(20):
-            queue.put(batch(3))
-        found = drain(queue)
-        lost = sum(item.lost or 0 for entry in found for item in entry.gaps)
-        assert sum(item.flows.num_rows for item in found) + lost == 60
-        assert lost > 0
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
-
-
 def test_the_time_since_the_last_beat_is_a_gap(tmp_path: Path) -> None:
     moments = iter([START, START + timedelta(minutes=3)])
     assert spool(tmp_path).downtime() is None

@@ -1,42 +1,10 @@
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policy_engine.selector import MAX_DEPTH, SelectorInvalid, compile_selector
-
-CASES = Path(os.environ.get("RINGFENCE_CONFORMANCE_DATA", "../shared/data")) / "calico_selector_cases.json"
-
-
-def conformance_cases() -> dict[str, list[dict[str, object]]]:
-    if not CASES.exists():
-        pytest.skip(f"conformance data is absent: {CASES}")
-    return json.loads(CASES.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
-
-
-def test_calico_cases_match_as_calico_says() -> None:
-    checked = 0
-    for case in conformance_cases()["tests"]:
-        matcher = compile_selector(str(case["selector"]))
-        for key, expected in (("matches", True), ("non_matches", False)):
-            # The data writes an empty list and a list of one empty label set alike; such lists say nothing.
-            label_sets = case[key] if case[key] != [{}] else []
-            for labels in label_sets:  # type: ignore[attr-defined]
-                assert matcher(labels) is expected, (case["selector"], labels)
-                checked += 1
-    assert checked >= 90
-
-
-def test_what_calico_refuses_is_refused_with_an_offset_inside_the_text() -> None:
-    for text in conformance_cases()["bad"]:
-        with pytest.raises(SelectorInvalid) as caught:
-            compile_selector(str(text))
-        assert 0 <= caught.value.offset <= len(str(text))
 
 
 @pytest.mark.parametrize(
