@@ -27,6 +27,7 @@ from collector.resume import latest_open
 from collector.spool import Spool
 from collector.static import SOURCE as FILE
 from collector.static import WorkloadFile
+from collector.telling import Telling
 from ringfence.clock import Clock, monotonic_offset_ns
 from ringfence.config import Config, docker_endpoints
 from ringfence.errors import RingfenceError
@@ -64,17 +65,19 @@ class Collector:
         open_kernel: Callable[..., Kernel] = Kernel,
     ) -> None:
         """`on_workloads` gets every run known, those that ended during the last hour too, and the named networks
-        outside, after each change.
+        outside, after each change, in a thread of its own and again until it returns.
 
         `resume`: rows of `FLOW_SCHEMA` that the store has as open for this host.
         """
         self._config, self._host, self._clock = config, host, clock
-        self._on_workloads = on_workloads
         self._log = logger("collector")
         self._stopping, self._inventory_news, self._denials = threading.Event(), threading.Event(), threading.Event()
         self.spool = Spool(data_dir / "spool", host=host, max_bytes=config.spool.max_bytes, clock=clock)
         self._resume = latest_open(resume, self.spool)
         self.inventory = Inventory(clock=clock)
+        self._telling = Telling(
+            lambda: on_workloads(self.inventory.snapshot().known), failed=lambda: self._note_failure("tell")
+        )
         self.inventory.on_change(self._changed)
         self._file = WorkloadFile(data_dir / "workloads.json", self.inventory, host=host, clock=clock)
         self._attribution = Attribution(self.inventory.snapshot, slots)
@@ -123,6 +126,7 @@ class Collector:
             docker.start()
         for thread in self._threads:
             thread.start()
+        self._telling.start()
 
     def stop(self) -> None:
         """End: what was read is written into the spool first."""
@@ -134,6 +138,7 @@ class Collector:
                 thread.join(15)
         for docker in self._dockers:
             docker.stop()
+        self._telling.stop()
         try:
             self.spool.beat(self._last_words())
         finally:
@@ -254,6 +259,7 @@ class Collector:
         self.inventory.set_local(inode, addresses)
 
     def _changed(self) -> None:
+        self._telling.changed()
         self._inventory_news.set()
 
     def _keep_watching(self) -> None:
@@ -265,8 +271,6 @@ class Collector:
             self._inventory_news.clear()
             try:
                 self._file.poll()
-                if news:
-                    self._on_workloads(self.inventory.snapshot().known)
                 if self._kernel is not None:
                     self._follow(self._kernel)
                     if news:
@@ -278,7 +282,6 @@ class Collector:
                         self._resume_when_complete(started)
             except Exception:  # noqa: BLE001 -- watching outlives any error; it is counted and logged
                 if news:
-                    # Who was not told of a change is told with the next try.
                     self._inventory_news.set()
                 self._fail("watch")
 
@@ -385,6 +388,9 @@ class Collector:
         return self._taken[-2] if len(self._taken) > 1 else None
 
     def _fail(self, loop: str) -> None:
+        self._note_failure(loop)
+        self._stopping.wait(0.2)
+
+    def _note_failure(self, loop: str) -> None:
         LOOP_FAILURES.labels(loop=loop).inc()
         self._log.exception("step failed", loop=loop)
-        self._stopping.wait(0.2)

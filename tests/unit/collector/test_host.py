@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -195,6 +196,26 @@ def test_what_is_read_becomes_rows(tmp_path: Path, system: FakeSystem) -> None:
         made.stop()
     (row,) = rows(made).values()
     assert (row["src_name"], row["dst_name"], gaps(made)) == ("web", "api", [])
+
+
+@pytest.mark.parametrize("away", ["refuses", "hangs"])
+def test_new_namespaces_are_watched_while_nobody_can_be_told_of_them(
+    tmp_path: Path, system: FakeSystem, away: str
+) -> None:
+    back = threading.Event()
+
+    def tell(workloads: tuple[Workload, ...]) -> None:
+        if away == "refuses":
+            raise OSError("the state store is away")
+        back.wait(20)
+
+    made = watching(tmp_path, system, on_workloads=tell)
+    made.start()
+    try:
+        wait_until("all are watched", lambda: made.status()["namespaces"] == 3, seconds=5)
+    finally:
+        back.set()
+        made.stop()
 
 
 def test_a_namespace_that_is_not_watched_is_a_gap_until_it_is(tmp_path: Path, system: FakeSystem) -> None:
