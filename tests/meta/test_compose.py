@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import click
@@ -102,6 +104,36 @@ def test_only_the_agent_is_privileged_and_with_named_capabilities_only() -> None
     assert (agent["user"], agent["network_mode"], agent["pid"], agent["cap_drop"]) == ("0", "host", "host", ["ALL"])
     assert agent["cgroup"] == "host", "rules for the host's network name cgroups by their path"
     assert {"NET_ADMIN", "NET_RAW", "SYS_ADMIN"} <= set(agent["cap_add"])
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("user", "group", "readable"),
+    [(1000, 0, {"ca/ca.crt", "node/node.crt", "node/node.key", "ca/ca.key"}), (10001, 10001, {"ca/ca.crt"})],
+    ids=["elasticsearch", "ringfence"],
+)
+def test_who_may_read_the_certificates(user: int, group: int, readable: set[str]) -> None:
+    """Elasticsearch's image runs as 1000:0 and nothing else; ours needs the authority's certificate only."""
+    script = SERVICES["certificates"]["command"][-1].replace("$$", "$")
+    rights = [line for line in script.splitlines() if line.startswith("ch")]
+    assert len(rights) == 4
+    names = ("ca/ca.crt", "ca/ca.key", "node/node.crt", "node/node.key")
+    with tempfile.TemporaryDirectory() as folder:  # every folder above it lets others through
+        certs = Path(folder) / "certs"
+        for name in names:
+            (certs / name).parent.mkdir(parents=True, exist_ok=True)
+            (certs / name).write_text("x", encoding="ascii")
+        Path(folder).chmod(0o755)
+        inside = "\n".join(["set -eu", f"cd {certs}", *rights])
+        inside = re.sub(r"(?<=\s)/certs(?=[/\s]|$)", str(certs), inside)
+        subprocess.run(["sh", "-c", inside], check=True)
+        as_them = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--inh-caps=-all"]
+        found = {
+            name
+            for name in names
+            if subprocess.run([*as_them, "cat", str(certs / name)], check=False, capture_output=True).returncode == 0
+        }
+    assert found == readable
 
 
 def test_ports_are_published_on_the_loopback_only() -> None:
