@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from ringfence.commands.policy import policy_group
 from ringfence.commands.run import agent, beat, clean, server, up, worker
 from ringfence.commands.traffic import demo, import_file
 from ringfence.errors import RingfenceError
+
+SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where iptables, ipset and dockerd are; root's own PATH lacks them under a plain `su` and in some services."""
 
 
 class Ringfence(click.Group):
@@ -45,6 +49,7 @@ class Ringfence(click.Group):
 @click.pass_context
 def main(ctx: click.Context, config_file: Path | None, assignments: tuple[str, ...]) -> None:
     """Security, visibility and audit for container networks."""
+    os.environ["PATH"] = with_sbin(os.environ.get("PATH", os.defpath))
     flags: dict[str, str] = {}
     for assignment in assignments:
         key, separator, value = assignment.partition("=")
@@ -52,6 +57,12 @@ def main(ctx: click.Context, config_file: Path | None, assignments: tuple[str, .
             raise click.BadParameter(f"{assignment!r} is not SECTION.KEY=VALUE", param_hint="--set")
         flags[key.strip()] = value.strip()
     ctx.obj = {"file": config_file, "flags": flags}
+
+
+def with_sbin(path: str) -> str:
+    """A PATH that has the folders of system programs, after what it had."""
+    had = path.split(os.pathsep)
+    return os.pathsep.join([*had, *(folder for folder in SBIN if folder not in had)])
 
 
 for command in (

@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from ringfence.cli import Ringfence, main
+from ringfence.cli import Ringfence, main, with_sbin
 from ringfence.errors import ConfigError, PolicyInvalid
 from ringfence.model.policy import Problem
 
@@ -35,6 +35,17 @@ def test_every_problem_is_listed() -> None:
     assert (done.exit_code, len(lines)) == (1, 3)
     assert "line 1" in lines[1]
     assert "line 3" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/usr/bin:/bin", "/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
+        ("/usr/sbin:/usr/bin", "/usr/sbin:/usr/bin:/usr/local/sbin:/sbin"),
+    ],
+)
+def test_system_programs_are_found_with_a_path_without_sbin(path: str, found: str) -> None:
+    assert with_sbin(path) == found
 
 
 def test_an_unexpected_error_is_not_hidden() -> None:
