@@ -136,11 +136,13 @@ def test_twenty_kills_lose_nothing_silently(lab_host: LabHost, tmp_path: Path) -
     assert {port: count for port, count in counted.items() if count > 1} == {}
     assert len(kills.moments) == KILLS
     assert [moment for moment in kills.moments if not _in_a_gap((moment, moment), gaps)] == []
+    assert [gap for gap in gaps if not _is_an_absence(gap, kills.away)] == []
     missing = {port: times for port, times in made.items() if port not in counted}
     # What is counted although it fell into the time away is a gift; what was made beside it must be there.
     beside = [port for port, times in made.items() if not _overlaps(times, kills.away)]
     assert len(beside) > 50
     assert [port for port in beside if port in missing] == []
+    assert missing, "a killed collector misses some"
     assert [times for times in missing.values() if not _in_a_gap(times, gaps)] == []
 
 
@@ -150,6 +152,12 @@ def _ended(service: RunningService) -> bool:
 
 def _overlaps(times: tuple[datetime, datetime], away: list[tuple[datetime, datetime]]) -> bool:
     return any(began - IN_HAND <= times[1] and times[0] <= ended for began, ended in away)
+
+
+def _is_an_absence(gap: dict[str, Any], away: list[tuple[datetime, datetime]]) -> bool:
+    """A gap claims no more than the time in which the collector was not there, or was about to be killed."""
+    started, ended = (datetime.fromisoformat(gap[name]) for name in ("started", "ended"))
+    return any(began - IN_HAND <= started and ended <= ready + SLACK for began, ready in away)
 
 
 def _in_a_gap(times: tuple[datetime, datetime], gaps: list[dict[str, Any]]) -> bool:

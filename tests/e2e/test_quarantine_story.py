@@ -51,6 +51,7 @@ def test_a_scanner_is_isolated_cut_released_and_accounted_for(lab_host: LabHost,
             received = download.received, stream.received
             time.sleep(2.0)
             assert (download.received, stream.received) == received
+            assert min(download.last_received, stream.last_received) >= scanned, "both ran when the scan began"
             silent = max(download.last_received, stream.last_received)
             sys.stdout.write(
                 f"silent {silent - scanned:.2f} s after the scan began, {silent - ordered:.2f} s after the order\n"
