@@ -4,25 +4,49 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ringfence import __version__
-from ringfence.commands.account import audit_group, login_link, token
-from ringfence.commands.inspect import config_group, doctor
-from ringfence.commands.policy import policy_group
-from ringfence.commands.run import agent, beat, clean, server, up, worker
-from ringfence.commands.traffic import demo, import_file
 from ringfence.errors import RingfenceError
 
+COMMANDS = {
+    "up": "run:up",
+    "agent": "run:agent",
+    "server": "run:server",
+    "worker": "run:worker",
+    "beat": "run:beat",
+    "import": "capture:import_file",
+    "doctor": "inspect:doctor",
+    "config": "inspect:config_group",
+    "policy": "policy:policy_group",
+    "audit": "audit:audit_group",
+    "login-link": "account:login_link",
+    "token": "account:token",
+    "clean": "run:clean",
+    "demo": "demo:demo",
+}
+"""Name to module and object under `ringfence.commands`: a command loads what it needs, not what another does."""
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where iptables, ipset and dockerd are; root's own PATH lacks them under a plain `su` and in some services."""
 
 
 class Ringfence(click.Group):
-    """Shows every expected error as one sentence with what to do about it, and exits with 1."""
+    """Loads a command when it is asked for; shows every expected error as one sentence with what to do about it, and
+    exits with 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*COMMANDS, *super().list_commands(ctx)])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        found: click.Command = getattr(import_module(f"ringfence.commands.{module}"), name)
+        return found
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -63,25 +87,6 @@ def with_sbin(path: str) -> str:
     """A PATH that has the folders of system programs, after what it had."""
     had = path.split(os.pathsep)
     return os.pathsep.join([*had, *(folder for folder in SBIN if folder not in had)])
-
-
-for command in (
-    up,
-    agent,
-    server,
-    worker,
-    beat,
-    import_file,
-    doctor,
-    config_group,
-    policy_group,
-    audit_group,
-    login_link,
-    token,
-    clean,
-    demo,
-):
-    main.add_command(command)
 
 
 if __name__ == "__main__":

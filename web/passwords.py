@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -9,7 +11,12 @@ SHORTEST = 10
 LONGEST = 256
 
 _HASHER = PasswordHasher()
-_NOBODY = _HASHER.hash("no account has this password")
+
+
+@cache
+def _nobody() -> str:
+    """A hash that no password has."""
+    return _HASHER.hash("no account has this password")
 
 
 def problem_with(password: str, name: str) -> str:
@@ -32,7 +39,7 @@ def make_hash(password: str) -> str:
 def check(password: str, stored: str | None) -> bool:
     """Whether it is the password; takes as long for an unknown user (`stored` None) as for a known one."""
     try:
-        _HASHER.verify(stored or _NOBODY, password[: LONGEST + 1])
+        _HASHER.verify(stored or _nobody(), password[: LONGEST + 1])
     except (VerificationError, InvalidHashError):
         return False
     return stored is not None

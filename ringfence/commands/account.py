@@ -1,15 +1,11 @@
-"""`ringfence audit verify`, `login-link` and `token`: evidence and access."""
+"""`ringfence login-link` and `token`: access for people and programs."""
 
 from __future__ import annotations
 
-import json
-import sys
 from datetime import timedelta
-from pathlib import Path
 
 import click
 
-from audit.log import verify
 from ringfence.clock import utc_now
 from ringfence.commands.settings import configured
 from ringfence.errors import ConfigError, NotFound
@@ -19,28 +15,6 @@ from ringfence.store.open import open_state_store
 from ringfence.store.state import Role
 from web.api_tokens import create_api_token
 from web.bootstrap import Invitation, create_bootstrap_link
-
-
-@click.group("audit")
-def audit_group() -> None:
-    """The audit log."""
-
-
-@audit_group.command("verify")
-@click.option("--folder", type=click.Path(path_type=Path), help="Log folder; default: that of the configuration.")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="A checkpoint kept elsewhere, to find a rollback.")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-@click.pass_context
-def audit_verify(ctx: click.Context, folder: Path | None, checkpoint: Path | None, as_json: bool) -> None:
-    """Read the whole log and check every hash. Exits with 1 if anything was changed."""
-    found = verify(folder or configured(ctx).general.data_dir / "audit", checkpoint)
-    if as_json:
-        click.echo(json.dumps({"ok": found.ok, "records": found.records, "problem": found.problem}, indent=2))
-    elif found.ok:
-        click.echo(f"intact: {found.records} records")
-    else:
-        click.echo(f"NOT intact: {found.problem}")
-    sys.exit(0 if found.ok else 1)
 
 
 @click.command("login-link")

@@ -1,4 +1,4 @@
-"""`ringfence import` and `ringfence demo`: flows from a capture file, and a living example."""
+"""`ringfence import`: flows from a capture file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from collector.pcap import ImportResult, import_capture
 from ringfence.commands.settings import configured
-from ringfence.demo import show
 from ringfence.model.event import EventAction
 from ringfence.service.imports import deliver
 from ringfence.service.notes import record
@@ -49,20 +48,3 @@ def _summarize(file: Path, result: ImportResult, stored_now: bool) -> None:
         click.echo(f"  {problem}")
     if not stored_now:
         click.echo("  the running Ringfence takes them over in a moment")
-
-
-@click.group("demo")
-def demo() -> None:
-    """A shop of real containers with traffic, a violation and a quarantine."""
-
-
-@demo.command("up")
-def demo_up() -> None:
-    """Start the demo; prints where it is and a one-time login link."""
-    show.up(say=click.echo)
-
-
-@demo.command("down")
-def demo_down() -> None:
-    """Remove every trace of the demo."""
-    show.down(say=click.echo)
