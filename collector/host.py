@@ -31,7 +31,7 @@ from collector.telling import Telling
 from ringfence.clock import Clock, monotonic_offset_ns
 from ringfence.config import Config, docker_endpoints
 from ringfence.errors import RingfenceError
-from ringfence.log import logger
+from ringfence.log import logger, note_failure
 from ringfence.metrics import FLOWS_EMITTED, LOOP_FAILURES, RECEIVE_BUFFER
 from ringfence.model.flow import FLOW_SCHEMA, FlowBatch
 from ringfence.model.policy import Network
@@ -393,4 +393,4 @@ class Collector:
 
     def _note_failure(self, loop: str) -> None:
         LOOP_FAILURES.labels(loop=loop).inc()
-        self._log.exception("step failed", loop=loop)
+        note_failure(self._log, "step failed", loop=loop)

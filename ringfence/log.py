@@ -9,6 +9,7 @@ from typing import Any, TextIO
 import structlog
 
 from ringfence import metrics
+from ringfence.errors import RingfenceError
 
 QUIET = ("elastic_transport",)
 """Libraries whose warnings repeat, with a trace each, what we say once in a sentence."""
@@ -66,3 +67,12 @@ def configure(*, level: str = "info", as_json: bool | None = None, stream: TextI
 def logger(component: str) -> Any:
     """A logger that names the component in every line; may be made before `configure`."""
     return structlog.get_logger(component=component)
+
+
+def note_failure(log: Any, event: str, **facts: Any) -> None:
+    """Log the exception that is being handled: in its own words where it has some, otherwise with its trace."""
+    error = sys.exception()
+    if isinstance(error, (RingfenceError, OSError)):
+        log.warning(event, error=str(error), **facts)
+    else:
+        log.exception(event, **facts)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from ringfence import metrics
-from ringfence.log import logger
+from ringfence.log import logger, note_failure
 
 QUIET_AFTER = 3
 """Failures in a row that are logged with their trace; later ones only count, until a step succeeds."""
@@ -86,7 +86,7 @@ class Loop:
             self._failures += 1
             metrics.LOOP_FAILURES.labels(loop=self.name).inc()
             if self._failures <= QUIET_AFTER:
-                self._log.exception("step failed", failures=self._failures)
+                note_failure(self._log, "step failed", failures=self._failures)
             return False
         self._failures = 0
         return again

@@ -4,12 +4,14 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import structlog
 
 from ringfence import metrics
-from ringfence.log import Outlet, configure, logger
+from ringfence.errors import StoreUnavailable
+from ringfence.log import Outlet, configure, logger, note_failure
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +55,30 @@ def test_lines_below_the_level_are_dropped() -> None:
     configure(level="warning", stream=stream)
     logger("web").info("quiet")
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("the store is away"), OSError(28, "the disk is full")])
+def test_a_failure_that_has_words_is_told_in_them(error: Exception) -> None:
+    line = _noted(error)
+    assert (line["error"], line["level"], line["loop"]) == (str(error), "warning", "watch")
+    assert "exception" not in line
+
+
+def test_a_failure_that_nobody_foresaw_comes_with_its_trace() -> None:
+    line = _noted(KeyError("x"))
+    assert line["level"] == "error"
+    assert "Traceback" in line["exception"]
+
+
+def _noted(error: Exception) -> dict[str, Any]:
+    stream = io.StringIO()
+    configure(stream=stream)
+    try:
+        raise error
+    except Exception:  # noqa: BLE001 -- whatever the test gives
+        note_failure(logger("x"), "step failed", loop="watch")
+    found: dict[str, Any] = json.loads(stream.getvalue())
+    return found
 
 
 def test_an_exception_is_part_of_its_line() -> None:
