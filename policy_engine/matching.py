@@ -21,9 +21,17 @@ def governs(policy: Policy, endpoint: Endpoint) -> bool:
 
 def rule_matches(rule: Rule, peer: Endpoint, request: Request) -> bool:
     """Any peer and any service; no peers or no services listed mean all of them."""
-    return (not rule.peers or any(peer_matches(item, peer) for item in rule.peers)) and (
-        not rule.services or any(service_matches(item, request) for item in rule.services)
-    )
+    return peers_match(rule, peer) and services_match(rule, request)
+
+
+def peers_match(rule: Rule, peer: Endpoint) -> bool:
+    """Whether the rule is about this peer."""
+    return not rule.peers or any(peer_matches(item, peer) for item in rule.peers)
+
+
+def services_match(rule: Rule, request: Request) -> bool:
+    """Whether the rule is about what is asked for."""
+    return not rule.services or any(service_matches(item, request) for item in rule.services)
 
 
 def peer_matches(peer: Peer, end: Endpoint) -> bool:

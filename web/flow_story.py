@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from policy_engine.parse import parse_policy
-from ringfence.errors import PolicyInvalid
-from ringfence.model.verdict import Direction, RuleRef
 from ringfence.store.state import State
 from web.cells import total_bytes
+from web.explanation import Explanation, explain_flow, lines_of
+from web.policy_view import read_policy
 from web.verdicts import Shown, shown
 
 LEGS = {
@@ -53,7 +52,7 @@ class End:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """One step of the trace: where, what was decided, by which rule; `line` is the rule's line in that revision."""
+    """What was, or would be, done: by which rule, and why; `line` is the rule's line in that revision."""
 
     where: str
     outcome: str
@@ -68,6 +67,7 @@ class Story:
     shown: Shown
     ends: tuple[End, End]
     decisions: tuple[Decision, ...]
+    explanation: Explanation
     legs: tuple[str, ...]
     duration: timedelta | None
     total: int | None
@@ -85,6 +85,7 @@ def story_of(state: State, row: Mapping[str, Any]) -> Story:
         shown=shown(row),
         ends=(_end(row, "src", "source"), _end(row, "dst", "destination")),
         decisions=_decisions(row, _lines(state, row["revision"])),
+        explanation=explain_flow(state, row),
         legs=tuple(LEGS.get(leg, leg) for leg in str(row["reporter"]).split("+")),
         duration=row["ended"] - row["started"] if row["ended"] else None,
         total=total_bytes(row),
@@ -115,8 +116,6 @@ def _address(address: Any, port: int | None) -> str:
 
 def _decisions(row: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Decision, ...]:
     steps = [
-        ("at the source (egress)", "", row["egress_rule"], ""),
-        ("at the destination (ingress)", "", row["ingress_rule"], ""),
         ("enforced by the kernel", row["enforced"] or "not known", row["rule"], row["sentence"] or ""),
         (
             "if everything were in protect",
@@ -135,19 +134,5 @@ def _decisions(row: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Decisi
 def _lines(state: State, revision: int | None) -> dict[str, int]:
     """Line of each rule of a revision; empty when the text cannot be read any more."""
     found = state.policies.get(revision) if revision is not None else None
-    if found is None:
-        return {}
-    try:
-        policies = parse_policy(found.text)
-    except PolicyInvalid:
-        return {}
-    lines: dict[str, int] = {}
-    for tier in policies.tiers:
-        for direction in Direction:
-            lines[str(RuleRef(tier=tier.name, policy="", direction=direction, index=-1))] = tier.line
-        for policy in tier.policies:
-            for direction in Direction:
-                for index, rule in enumerate(policy.rules(direction) or ()):
-                    ref = RuleRef(tier=tier.name, policy=policy.name, direction=direction, index=index)
-                    lines[str(ref)] = rule.line or policy.line
-    return lines
+    policies = read_policy(found.text) if found is not None else None
+    return lines_of(policies) if policies is not None else {}

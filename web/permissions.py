@@ -88,6 +88,7 @@ ROUTES: dict[str, Permission] = {
     "api.me": _P.SIGNED_IN,
     "api.flows": _P.VIEW,
     "api.flow": _P.VIEW,
+    "api.flow_explanation": _P.VIEW,
     "api.histogram": _P.VIEW,
     "api.edges": _P.VIEW,
     "api.stream": _P.VIEW,

@@ -1,4 +1,4 @@
-"""The slow judge, the evaluator, the masks, the batch judge and the executed ruleset give the same verdicts."""
+"""The slow judge, the evaluator, its trace, the masks, the batch judge and the executed ruleset give one verdict."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from policy_engine.compile import compile_rulesets
 from policy_engine.endpoint import Endpoint, Request
 from policy_engine.evaluate import evaluate, rule_of
 from policy_engine.judge import Judge
+from policy_engine.trace import trace_direction, trace_flow
 from policy_engine.verdicts import Verdicts
 from ringfence.model.policy import Action, PolicySet
 from ringfence.model.ruleset import DEFAULT_ALLOW_RULE, Ruleset
@@ -61,6 +62,7 @@ def check_evaluators(policies: PolicySet, verdicts: Verdicts, packet: Packet) ->
     for direction, verdict in ((Direction.INGRESS, slow.ingress), (Direction.EGRESS, slow.egress)):
         allowed, rule = slow_direction(policies, direction, packet)
         assert (verdict.outcome is Outcome.ALLOWED, str(verdict.rule)) == (allowed, rule)
+        assert trace_direction(policies, direction, source, destination, request).verdict == verdict
     assert (slow.connection.outcome is Outcome.ALLOWED) == slow_connection(policies, packet)
 
 
@@ -111,6 +113,11 @@ def check_batch(policies: PolicySet, packets: Sequence[Packet]) -> None:
         expected = ("allowed" if slow_connection(policies, packet) else "denied") if judged_at_all else None
         assert row["staged"] == expected
         assert row["revision"] == 7
+        if judged_at_all:
+            traced = trace_flow(policies, row).connection
+            assert (traced.outcome, str(traced.rule), traced.sentence) == tuple(
+                row[name] for name in ("staged", "staged_rule", "staged_sentence")
+            )
 
 
 @settings(max_examples=POLICIES, deadline=None, suppress_health_check=list(HealthCheck), database=None)

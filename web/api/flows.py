@@ -25,6 +25,7 @@ from web.api.operation import (
 )
 from web.comparison import compare
 from web.edges import edges_of
+from web.explanation import explain_flow
 from web.export import plain
 from web.flow_questions import bars_of, gaps_in, page_of, query_of
 from web.guard import services
@@ -52,6 +53,14 @@ def flow(flow_id: str) -> Response:
     if row is None:
         raise NotFound("this flow is not stored")
     return answer(row)
+
+
+def flow_explanation(flow_id: str) -> Response:
+    given = services()
+    row = given.flows.get(flow_id)
+    if row is None:
+        raise NotFound("this flow is not stored")
+    return answer(explain_flow(given.state, row))
 
 
 def histogram() -> Response:
@@ -99,6 +108,34 @@ SORT = Query(
     name="sort",
     doc=f"One of {', '.join(SORTED)}; with - before it downwards. A cursor belongs to its order.",
     schema=TEXT,
+)
+ASKED_TIERS = list_of(
+    fields(
+        tier=TEXT,
+        line=NUMBER,
+        ending={"enum": ["rule", "default", "passed", "skipped", "not asked"]},
+        rule=TEXT | {"description": "What ended it; empty for a tier that was skipped or not asked."},
+        action=TEXT,
+        ended_at=NUMBER | {"description": "The line of that rule or default in the text of the revision."},
+        policies=list_of(OBJECT),
+        others=NUMBER | {"description": "Policies of the tier that do not select the workload."},
+    )
+)
+WAYS = list_of(
+    fields(
+        direction={"enum": ["egress", "ingress"]},
+        place=TEXT,
+        workload=TEXT,
+        judged={"type": "boolean"},
+        mode={"type": ["string", "null"]},
+        outcome=TEXT,
+        rule=TEXT,
+        line={"type": ["integer", "null"]},
+        sentence=TEXT,
+        kernel_rule=TEXT,
+        agrees={"type": ["boolean", "null"], "description": "Whether the kernel went by the rule of this revision."},
+        tiers=ASKED_TIERS,
+    )
 )
 GAPS = list_of({"$ref": "#/components/schemas/Gap"})
 
@@ -167,6 +204,24 @@ OPERATIONS = (
         view=flow,
         summary="One flow.",
         answer=FLOW,
+        problems=(404,),
+    ),
+    Operation(
+        method="GET",
+        path="/flows/{flow_id}/explanation",
+        name="flow_explanation",
+        view=flow_explanation,
+        summary="Why one flow has its verdict: the revision that judged it, asked again tier by tier, at both ends.",
+        answer=fields(
+            revision={"type": ["integer", "null"]},
+            outcome=TEXT,
+            rule=TEXT,
+            sentence=TEXT,
+            decided_by=TEXT,
+            agrees={"type": ["boolean", "null"], "description": "Whether that is the staged verdict of the flow."},
+            ways=WAYS,
+            notes=list_of(TEXT),
+        ),
         problems=(404,),
     ),
 )

@@ -42,3 +42,8 @@ def test_an_imported_flow_has_no_verdict_and_no_ending_in_doubt(shop: Site) -> N
 def test_a_revision_that_is_gone_leaves_the_rule_without_a_line(shop: Site) -> None:
     story = story_of(shop.state, flow_row(1, rule="application/db/ingress/0", revision=999))
     assert [step.line for step in story.decisions if step.rule] == [None]
+
+
+def test_the_story_has_the_trace_of_both_ends(shop: Site) -> None:
+    story = story_of(shop.state, flow_row(1, revision=1))
+    assert [way.direction for way in story.explanation.ways] == ["egress", "ingress"]

@@ -28,6 +28,24 @@ def test_one_flow_has_every_column(shop: Site) -> None:
     assert client.get("/api/v1/flows/nothing").status_code == 404
 
 
+def test_a_flow_is_explained_at_both_ends_with_the_fields_that_are_declared(shop: Site) -> None:
+    client = shop.client("viewer")
+    row = client.get("/api/v1/flows?range=24h&limit=1&q=verdict:+denied").get_json()["flows"][0]
+    found = client.get(f"/api/v1/flows/{row['flow_id']}/explanation").get_json()
+    assert (found["outcome"], found["rule"], found["agrees"]) == (row["staged"], row["staged_rule"], True)
+    egress, ingress = found["ways"]
+    assert (egress["direction"], egress["kernel_rule"], egress["agrees"]) == ("egress", row["egress_rule"], True)
+    assert [tier["ending"] for tier in egress["tiers"]] == ["default"]
+    assert egress["tiers"][0]["policies"][0]["rules"][0]["differs"] == "peer and service"
+    paths = client.get("/api/v1/openapi.json").get_json()["paths"]
+    operation = paths["/api/v1/flows/{flow_id}/explanation"]["get"]
+    declared = operation["responses"]["200"]["content"]["application/json"]["schema"]["properties"]
+    assert set(declared) == set(found)
+    assert set(declared["ways"]["items"]["properties"]) == set(ingress)
+    assert set(declared["ways"]["items"]["properties"]["tiers"]["items"]["properties"]) == set(egress["tiers"][0])
+    assert client.get("/api/v1/flows/nothing/explanation").status_code == 404
+
+
 def test_the_histogram_and_the_edges_count_the_same(shop: Site) -> None:
     client = shop.client("viewer")
     bars = client.get("/api/v1/flows/histogram?range=7d").get_json()

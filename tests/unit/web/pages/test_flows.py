@@ -8,6 +8,7 @@ import io
 import json
 import re
 
+from ringfence.demo.shop import POLICY
 from ringfence.model.event import EventAction
 from ringfence.model.flow import COLUMNS
 from tests.support.site import Site
@@ -59,6 +60,19 @@ def test_the_address_opens_the_story(shop: Site) -> None:
     assert "Quarantine coupon" in text
     assert client.get(f"/flows/panel/{flow_id}").text.startswith("<header>") or "<header>" in text
     assert client.get("/flows/panel/nothing").status_code == 404
+
+
+def test_the_story_tells_both_ends_tier_by_tier_with_the_policy_lines(shop: Site) -> None:
+    client = shop.client("viewer")
+    flow_id = re.findall(r'data-flow="(\w+)"', client.get("/flows?range=24h&q=verdict:+denied").text)[0]
+    panel = client.get(f"/flows/panel/{flow_id}").text
+    trace = panel[panel.index("Tier by tier") :]
+    assert "At the source (egress)" in trace and "At the destination (ingress)" in trace
+    assert "denied by its default" in trace
+    line = next(number for number, text in enumerate(POLICY.splitlines(), 1) if "name: application" in text)
+    assert f'href="/policies/1?line={line}#L{line}"' in trace
+    assert "another peer and service" in trace
+    assert trace.count("<details") == 2 and trace.count(" open>") == 1
 
 
 def test_an_export_has_what_is_shown_and_is_recorded(own_shop: Site) -> None:
