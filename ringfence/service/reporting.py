@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from audit.reader import AuditReader
@@ -17,12 +18,38 @@ from ringfence.errors import RingfenceError, StoreUnavailable
 from ringfence.log import logger
 from ringfence.model.event import AuditEvent, EventAction
 from ringfence.store.flows import FlowStore
-from ringfence.store.state import ReportRecord, State
+from ringfence.store.state import ReportRecord, Reports, State
 
 PATIENCE = timedelta(hours=1)
 """How long an ordered report waits for a store that is away."""
 CLAIM = timedelta(minutes=5)
 """Longer than any report takes. When a worker dies over one, the next takes it up after that."""
+EVERY = timedelta(seconds=1)
+"""How far a report is, is written at most this often."""
+COMPUTED = 90
+"""Percent that are done when a report is computed; its files are the rest."""
+
+
+class Advance:
+    """Keeps in the record how far one report is, at most once in `EVERY`; while the store is away it goes unsaid."""
+
+    def __init__(self, reports: Reports, report_id: str, clock: Clock) -> None:
+        self._reports = reports
+        self._id = report_id
+        self._clock = clock
+        self._told: datetime | None = None
+
+    def computing(self, share: float, step: str) -> None:
+        """Take the word of the report itself: the share of the computing that is done, and what comes now."""
+        self.tell(int(share * COMPUTED), step)
+
+    def tell(self, percent: int, step: str) -> None:
+        now = self._clock()
+        if self._told is not None and timedelta(0) <= now - self._told < EVERY:
+            return
+        self._told = now
+        with contextlib.suppress(StoreUnavailable):
+            self._reports.advance(self._id, progress=percent, step=step)
 
 
 class Reporting:
@@ -58,9 +85,17 @@ class Reporting:
             if record is None:
                 return
             try:
+                advance = Advance(self._state.reports, record.id, self._clock)
                 document = make_report(
-                    record.kind, record.parameters, self._flows, self._state, self._audit, self._clock
+                    record.kind,
+                    record.parameters,
+                    self._flows,
+                    self._state,
+                    self._audit,
+                    self._clock,
+                    progress=advance.computing,
                 )
+                advance.tell(COMPUTED, "writing the files")
                 files = write(document, self._folder / record.id)
             except StoreUnavailable as error:
                 self._later(record, error)
@@ -72,7 +107,7 @@ class Reporting:
                 self._state.reports.save(replace(record, state="failed", error="an internal error; see the log"))
                 raise
             done = replace(record, state="done", title=document.title, digest=document.digest, files=files)
-            self._state.reports.save(done)
+            self._state.reports.save(replace(done, progress=100, step=""))
 
     def _later(self, record: ReportRecord, error: StoreUnavailable) -> None:
         """The order stands and is tried again from the list of what is pending; not for ever."""

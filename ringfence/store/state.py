@@ -169,7 +169,10 @@ class Tokens(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRecord:
-    """A report that was made: `digest` is the SHA-256 of what it was computed from, `files` maps format to path."""
+    """A report that was made: `digest` is the SHA-256 of what it was computed from, `files` maps format to path.
+
+    `progress` is in percent, 100 only when it is done; `step` says what a running one does, empty before it begins.
+    """
 
     id: str
     kind: str
@@ -181,19 +184,11 @@ class ReportRecord:
     files: Mapping[str, str]
     state: str = "done"
     error: str = ""
+    progress: int = 0
+    step: str = ""
 
 
-class Reports(Protocol):
-    """A running report is made by whoever claimed it, until the claim ends; `save` leaves a claim as it is."""
-
-    def save(self, report: ReportRecord) -> None: ...
-
-    def claim(self, report_id: str, *, now: datetime, until: datetime) -> bool:
-        """Take a running report that nobody has claimed at `now`; False when it is another's, or not running."""
-
-    def release(self, report_id: str) -> None:
-        """End a claim before its time."""
-
+class ReportReader(Protocol):
     def get(self, report_id: str) -> ReportRecord | None: ...
 
     def list(
@@ -205,6 +200,21 @@ class Reports(Protocol):
         after: tuple[datetime, str] | None = None,
     ) -> tuple[ReportRecord, ...]:
         """Newest first, unless asked otherwise; `after` continues a newest-first list after that (created, id)."""
+
+
+class Reports(ReportReader, Protocol):
+    """A running report is made by whoever claimed it, until the claim ends; `save` leaves a claim as it is."""
+
+    def save(self, report: ReportRecord) -> None: ...
+
+    def claim(self, report_id: str, *, now: datetime, until: datetime) -> bool:
+        """Take a running report that nobody has claimed at `now`; False when it is another's, or not running."""
+
+    def advance(self, report_id: str, *, progress: int, step: str) -> None:
+        """Say how far a running report is; one that is not running stays as it is."""
+
+    def release(self, report_id: str) -> None:
+        """End a claim before its time: the report waits to be begun anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -276,6 +276,9 @@ def test_of_several_workers_one_gets_a_report(state: State) -> None:
     assert state.reports.claim("r1", now=NOW, until=NOW + SECOND)
     assert state.reports.claim("r1", now=NOW + SECOND, until=NOW + 2 * SECOND), "a claim ends by itself"
     assert state.reports.get("r1") == report
+    state.reports.advance("r1", progress=40, step="edges")
+    assert state.reports.get("r1") == replace(report, progress=40, step="edges")
+    assert not state.reports.claim("r1", now=NOW, until=NOW + SECOND), "advancing leaves a claim as it is"
 
 
 def test_a_host_has_its_last_status_only(state: State) -> None:

@@ -13,7 +13,9 @@ from web.api.operation import (
     CURSOR,
     FILTER,
     LIMIT,
+    MOMENT,
     NEXT,
+    NUMBER,
     OBJECT,
     TEXT,
     WINDOW,
@@ -66,6 +68,21 @@ def _public(found: object) -> dict[str, object]:
     return row | {"files": sorted(files) if isinstance(files, dict) else []}
 
 
+REPORT = fields(
+    id=TEXT,
+    kind=TEXT,
+    title=TEXT,
+    created=MOMENT,
+    author=TEXT,
+    parameters=OBJECT,
+    digest=TEXT,
+    files=list_of(TEXT),
+    state={"enum": ["running", "done", "failed"]},
+    error=TEXT,
+    progress=NUMBER | {"description": "Percent; 100 when it is done."},
+    step=TEXT | {"description": "What a running report does now; empty before it begins."},
+)
+
 OPERATIONS = (
     Operation(
         method="GET",
@@ -74,7 +91,7 @@ OPERATIONS = (
         view=reports,
         summary="The catalogue, and the reports that were made, newest first.",
         queries=(LIMIT, CURSOR),
-        answer=fields(catalogue=list_of(OBJECT), reports=list_of(OBJECT), cursor=NEXT),
+        answer=fields(catalogue=list_of(OBJECT), reports=list_of(REPORT), cursor=NEXT),
         problems=(400,),
     ),
     Operation(
@@ -83,10 +100,10 @@ OPERATIONS = (
         name="report_create",
         view=report_create,
         summary="Make a report over a time range and a filter; the catalogue names the parameters of its kind. "
-        "Its state shows when it is done.",
+        "Its state shows when it is done, its progress how far it is.",
         queries=(FILTER, *WINDOW),
         body=fields(("kind",), kind=TEXT, **dict.fromkeys(KEYS, TEXT)),
-        answer=OBJECT,
+        answer=REPORT,
         status=202,
         problems=(400, 422, 503),
     ),
@@ -96,7 +113,7 @@ OPERATIONS = (
         name="report",
         view=report,
         summary="One report with its digest.",
-        answer=OBJECT,
+        answer=REPORT,
         problems=(404,),
     ),
     Operation(

@@ -33,9 +33,15 @@ class ReportTable:
         with self._database.writing() as connection:
             return connection.execute(statement.values(claimed=until)).rowcount == 1
 
+    def advance(self, report_id: str, *, progress: int, step: str) -> None:
+        running = TABLE.update().where(TABLE.c.id == report_id, TABLE.c.state == "running")
+        with self._database.writing() as connection:
+            connection.execute(running.values(progress=progress, step=step))
+
     def release(self, report_id: str) -> None:
         with self._database.writing() as connection:
-            connection.execute(TABLE.update().where(TABLE.c.id == report_id).values(claimed=None))
+            given_back = TABLE.update().where(TABLE.c.id == report_id)
+            connection.execute(given_back.values(claimed=None, progress=0, step=""))
 
     def get(self, report_id: str) -> ReportRecord | None:
         found = self._select(_RECORDS.where(TABLE.c.id == report_id))

@@ -168,6 +168,8 @@ REPORTS = sa.Table(
     _json("files"),
     _text("state"),
     _text("error"),
+    sa.Column("progress", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("step", sa.Text, nullable=False, server_default=""),
     # Until when one worker has it.
     _time("claimed", null=True),
 )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ringfence.clock import Clock
 from ringfence.errors import StoreUnavailable
 from ringfence.model.event import AuditEvent
-from ringfence.service.reporting import CLAIM, Reporting
+from ringfence.service.reporting import CLAIM, COMPUTED, EVERY, Advance, Reporting
 from ringfence.store.state import ReportRecord
 from tests.support.estate import NOW, Estate
 
@@ -34,9 +36,17 @@ def _order(estate: Estate, kind: str = "flow", state: str = "running") -> Report
 
 
 class Made:
-    """A reporting over an estate, with the events it told of. Kept for `days`."""
+    """A reporting over an estate, with the events it told of. Kept for `days`; without `clock` time stands still."""
 
-    def __init__(self, estate: Estate, *, days: int = 30, later: timedelta = timedelta(0), flows: Any = None) -> None:
+    def __init__(
+        self,
+        estate: Estate,
+        *,
+        days: int = 30,
+        later: timedelta = timedelta(0),
+        flows: Any = None,
+        clock: Clock | None = None,
+    ) -> None:
         self.events: list[AuditEvent] = []
         self.folder = estate.folder / "reports"
         self.reporting = Reporting(
@@ -46,7 +56,7 @@ class Made:
             folder=self.folder,
             retention=timedelta(days=days),
             account=self.events.append,
-            clock=lambda: NOW + later,
+            clock=clock or (lambda: NOW + later),
         )
 
 
@@ -60,6 +70,58 @@ def test_an_ordered_report_is_made_with_its_files_and_digest(tmp_path: Path) -> 
         assert found is not None
         assert (found.state, bool(found.digest), set(found.files)) == ("done", True, {"html", "csv", "json"})
         assert made.reporting.pending_reports() == ()
+
+
+class WatchedFlows:
+    """A flow store that notes how far the report is whenever it is asked."""
+
+    def __init__(self, estate: Estate) -> None:
+        self._estate = estate
+        self.seen: list[tuple[int, str]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        found = self._estate.state.reports.get("r1")
+        assert found is not None
+        self.seen.append((found.progress, found.step))
+        return getattr(self._estate.flows, name)
+
+
+def test_how_far_a_report_is_stands_in_its_record_while_it_is_made(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        _order(estate)
+        moments = itertools.count()
+        watched = WatchedFlows(estate)
+        Made(estate, flows=watched, clock=lambda: NOW + next(moments) * EVERY).reporting.make_report("r1")
+        assert watched.seen == sorted(watched.seen, key=lambda item: item[0])
+        assert {(0, "gaps and audit log"), (int(0.5 * COMPUTED), "edges")} <= set(watched.seen)
+        found = estate.state.reports.get("r1")
+        assert found is not None
+        assert (found.state, found.progress, found.step) == ("done", 100, "")
+
+
+class RecordedAdvances:
+    """Reports that keep how far they were said to be; `away`: the store does not answer."""
+
+    def __init__(self, *, away: bool = False) -> None:
+        self.told: list[tuple[int, str]] = []
+        self._away = away
+
+    def advance(self, report_id: str, *, progress: int, step: str) -> None:
+        if self._away:
+            raise StoreUnavailable("the state store does not answer")
+        self.told.append((progress, step))
+
+
+def test_progress_is_written_at_most_once_a_second_and_never_stops_a_report() -> None:
+    reports: Any = RecordedAdvances()
+    seconds = iter([0.0, 0.4, 0.9, 1.0, 1.5, -60.0])
+    advance = Advance(reports, "r1", lambda: NOW + timedelta(seconds=next(seconds)))
+    for share in (0.0, 0.1, 0.2, 0.5, 0.6):
+        advance.computing(share, f"{share}")
+    advance.tell(COMPUTED, "the clock was set back")
+    assert reports.told == [(0, "0.0"), (int(0.5 * COMPUTED), "0.5"), (COMPUTED, "the clock was set back")]
+    away: Any = RecordedAdvances(away=True)
+    Advance(away, "r1", lambda: NOW).computing(0.0, "begins")
 
 
 def test_a_message_that_comes_twice_changes_nothing(tmp_path: Path) -> None:
@@ -133,6 +195,8 @@ def test_a_report_that_waits_for_a_store_may_be_taken_up_at_once(tmp_path: Path)
         away = Made(estate, flows=AwayFlows())
         away.reporting.make_report("r1")
         assert away.reporting.pending_reports() == ("r1",)
+        waiting = estate.state.reports.get("r1")
+        assert waiting is not None and (waiting.progress, waiting.step) == (0, ""), "it waits, and says so"
         Made(estate).reporting.make_report("r1")
         found = estate.state.reports.get("r1")
         assert found is not None and found.state == "done"

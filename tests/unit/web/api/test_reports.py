@@ -15,7 +15,7 @@ def test_order_wait_download(own_shop: Site) -> None:
     made = client.post("/api/v1/reports?range=24h&q=verdict:+denied", json={"kind": "flow"}, headers=token)
     assert made.status_code == 202
     report = client.get(f"/api/v1/reports/{made.get_json()['id']}").get_json()
-    assert report["state"] == "done"
+    assert (report["state"], report["progress"], report["step"]) == ("done", 100, "")
     assert report["parameters"]["filter"] == "verdict: denied"
     assert report["files"] == ["csv", "html", "json"]
     answer = client.get(f"/api/v1/reports/{report['id']}/html")

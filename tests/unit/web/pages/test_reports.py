@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from audit.report.catalogue import CATALOGUE
+from ringfence.store.state import ReportRecord
 from tests.support.site import Site
 
 
@@ -50,6 +52,23 @@ def test_each_kind_has_a_field_for_what_it_takes_and_the_zone_is_that_of_the_pag
 def test_what_a_report_cannot_take_is_refused_when_it_is_ordered(own_shop: Site, form: dict[str, str]) -> None:
     assert own_shop.post(own_shop.client("auditor"), "/reports?range=24h", form).status_code == 422
     assert own_shop.state.reports.list() == ()
+
+
+def test_a_running_report_shows_how_far_it_is_and_a_done_one_does_not(site: Site) -> None:
+    running = ReportRecord(
+        id="r1", kind="flow", title="Flow report", created=site.clock(), author="ada", parameters={}, digest="",
+        files={}, state="running",
+    )  # fmt: skip
+    site.state.reports.save(running)
+    client = site.client("viewer")
+    assert "waiting" in client.get("/reports").text
+    site.state.reports.advance("r1", progress=45, step="edges")
+    text = client.get("/reports").text
+    assert '<progress max="100" value="45" aria-label="Flow report: how far it is">' in text
+    assert "45 %, edges" in text
+    assert "data-refresh-every" in text
+    site.state.reports.save(replace(running, state="done", progress=100))
+    assert "<progress" not in client.get("/reports").text
 
 
 def test_what_is_not_in_the_catalogue_is_refused(site: Site) -> None:

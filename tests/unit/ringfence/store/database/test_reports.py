@@ -40,3 +40,20 @@ def test_a_claim_is_one_workers_until_it_ends_or_is_released() -> None:
     assert not state.reports.claim("r", now=later, until=later)
     assert not state.reports.claim("unknown", now=now, until=later)
     state.close()
+
+
+def test_only_a_running_report_advances() -> None:
+    state = open_state("sqlite://")
+    report = ReportRecord(
+        id="r", kind="flow", title="t", created=datetime(2026, 1, 1, tzinfo=UTC), author="a", parameters={}, digest="",
+        files={}, state="running",
+    )  # fmt: skip
+    state.reports.save(report)
+    state.reports.advance("r", progress=40, step="edges")
+    assert state.reports.get("r") == replace(report, progress=40, step="edges")
+    done = replace(report, state="done", progress=100)
+    state.reports.save(done)
+    state.reports.advance("r", progress=50, step="a worker that came too late")
+    state.reports.advance("unknown", progress=50, step="")
+    assert state.reports.get("r") == done
+    state.close()
