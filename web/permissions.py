@@ -71,6 +71,7 @@ ROUTES: dict[str, Permission] = {
     "quarantine.release": _P.QUARANTINE,
     "policies.show": _P.VIEW,
     "policies.revision": _P.VIEW,
+    "policies.rollout": _P.VIEW,
     "policies.edit": _P.EDIT_POLICY,
     "policies.check": _P.EDIT_POLICY,
     "policies.apply": _P.EDIT_POLICY,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -13,7 +14,7 @@ from policy_engine.numbering import numbered
 from ringfence import metrics
 from ringfence.clock import Clock
 from ringfence.errors import StoreUnavailable
-from ringfence.model.enforcement import Drift, Enforcement, EnforcementState
+from ringfence.model.enforcement import Drift, Enforcement, EnforcementState, Rollout
 from ringfence.model.event import AuditEvent, EventAction
 from ringfence.model.finding import Finding, FindingKind, Severity
 from ringfence.model.ruleset import Ruleset
@@ -80,6 +81,19 @@ class Enforcing:
             for workload, digest in self._wanted.items()
         )
         return self._compiled if settled else None
+
+    @property
+    def rollout(self) -> Rollout | None:
+        """How far the newest compiled revision has come; None before the first, and while rules are being compiled.
+
+        A switched-off enforcer reports no rules at all: such a workload counts as off, whatever was compiled for it.
+        """
+        compiled, seen = self._compiled, self._seen
+        if compiled is None:
+            return None
+        reports = [(seen[workload], digest) for workload, digest in self._wanted.items() if workload in seen]
+        states = Counter(state for (held, state), digest in reports if held == digest or state is EnforcementState.OFF)
+        return Rollout(revision=compiled, workloads=len(self._wanted), states=states)
 
     def step(self) -> None:
         """Compile if policy or inventory changed, and hand the result to the enforcer.

@@ -58,6 +58,7 @@ class Watch:
         self._state = state
         self._feed = feed
         self._policy = policy
+        self._rollout: dict[str, int] | None = None
         self._reported = Reported(self._take_report)
         self._reported_loop = Loop("reported", self._reported.step, seconds=1.0)
         self._reported.wake = self._reported_loop.wake
@@ -213,7 +214,13 @@ class Watch:
         facts["store_away"] = self._shipping.store_away
         facts["revision"] = self._policy.current.revision
         facts["enforced_revision"] = self._enforcing.in_force
+        rollout = self._enforcing.rollout
+        facts["rollout"] = rollout.facts() if rollout is not None else None
         self._state.hosts.report(HostStatus(host=self._config.host, at=utc_now(), facts=facts))
+        if facts["rollout"] != self._rollout:
+            # Told when it can be read: what the enforcer reported came before the host's word of it.
+            self._rollout = facts["rollout"]
+            self._feed.publish("enforcement", {"host": self._config.host, "rollout": facts["rollout"]})
         self._count_quarantines(self._state.quarantines.active())
         self._endings.step()
 

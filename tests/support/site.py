@@ -264,10 +264,11 @@ class Site:
                 connections_cut=3,
             )
         )
+        rollout = {"revision": 2, "workloads": 12, "in force": 11, "partial": 1}
         facts = {"events": 48211, "drops": 1204, "lag_seconds": 0.8, "spool_bytes": 0, "workloads": 12}
         for host in ("shop-1", "shop-2"):
             self.state.hosts.report(HostStatus(host=host, at=now - timedelta(hours=36), facts={}))
-        self.state.hosts.report(HostStatus(host="shop-1", at=now, facts=facts))
+        self.state.hosts.report(HostStatus(host="shop-1", at=now, facts=facts | {"rollout": rollout}))
         self.state.hosts.report(HostStatus(host="shop-2", at=now - timedelta(seconds=74), facts={"events": 11}))
 
 

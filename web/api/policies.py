@@ -34,13 +34,14 @@ from web.ordering import read_reason
 from web.policy_change import change_of
 from web.policy_view import read_policy
 from web.problems import Refused, problem_rows
+from web.rollout import rollout_of
 
 CURSOR_TEXT = re.compile(r"[0-9]{1,18}\Z")
 TAG = re.compile(r'(?:W/)?"?(\d{1,9})"?\Z')
 
 
 def policy() -> Response:
-    return _answer(services().state.policies.current())
+    return _in_force(services().state.policies.current())
 
 
 def policy_history() -> Response:
@@ -81,7 +82,7 @@ def policy_apply() -> Response:
     made = services().actions.apply_policy(
         text=_text(body), reason=read_reason(body.get("reason", "")), actor=actor(), expected=_expected()
     )
-    return _answer(made, status=201)
+    return _in_force(made, status=201)
 
 
 def _text(body: dict[str, Any]) -> str:
@@ -101,6 +102,14 @@ def _expected() -> int | None:
     return int(found.group(1))
 
 
+def _in_force(found: PolicyRevision, status: int = 200) -> Response:
+    """The newest revision, with how far it has come in the kernels."""
+    given = services()
+    rollout = rollout_of(given.state, given.clock())
+    told = as_plain(rollout) | {"settled": rollout.settled, "sentence": rollout.sentence}
+    return answer(as_plain(found) | {"rollout": told}, status, ETag=f'"{found.revision}"')
+
+
 def _answer(found: PolicyRevision, status: int = 200) -> Response:
     return answer(found, status, ETag=f'"{found.revision}"')
 
@@ -111,9 +120,27 @@ def _without_text(found: PolicyRevision) -> dict[str, Any]:
 
 REVISION = object_of(revision=NUMBER, text=TEXT, author=TEXT, reason=TEXT, applied=MOMENT)
 
+ROLLOUT = object_of(
+    revision=NUMBER,
+    workloads=NUMBER | {"description": "Workloads that have rules, on the hosts that are counted."},
+    in_force=NUMBER,
+    waiting=NUMBER | {"description": "Not reported on yet."},
+    others=OBJECT | {"description": "How many workloads are partial, failed, not containable or off."},
+    troubles=list_of(object_of(state=TEXT, reason=TEXT, workloads=OBJECT)),
+    notes=list_of(TEXT) | {"description": "Hosts that are silent, that do not say, or that have another revision."},
+    settled={"type": "boolean", "description": "In force on every workload, as far as anybody can say."},
+    sentence=TEXT,
+)
+IN_FORCE = object_of(revision=NUMBER, text=TEXT, author=TEXT, reason=TEXT, applied=MOMENT, rollout=ROLLOUT)
+
 OPERATIONS = (
     Operation(
-        method="GET", path="/policies", name="policy", view=policy, summary="The policy in force.", answer=REVISION
+        method="GET",
+        path="/policies",
+        name="policy",
+        view=policy,
+        summary="The newest policy, and on how many workloads it is in force.",
+        answer=IN_FORCE,
     ),
     Operation(
         method="POST",
@@ -123,7 +150,7 @@ OPERATIONS = (
         summary="Apply a policy; with If-Match only if that revision is in force.",
         queries=(Query(name="If-Match", doc="ETag of the revision it was made from.", schema=TEXT, place="header"),),
         body=object_of(("text", "reason"), text=TEXT, reason=TEXT),
-        answer=REVISION,
+        answer=IN_FORCE,
         status=201,
         problems=(409, 422, 503),
     ),

@@ -17,9 +17,12 @@ from web.ordering import OrderInvalid, read_reason
 from web.policy_change import change_of
 from web.policy_view import columns_of, hits_of, mode_counts, read_policy, text_changes
 from web.render import page
+from web.rollout import rollout_of
 from web.scope import scope
 
 blueprint = Blueprint("policies", __name__)
+SHOWN = 20
+"""Workloads that are named for each reason why the policy is not in force on them."""
 
 
 @blueprint.get("/policies")
@@ -34,12 +37,21 @@ def show() -> tuple[str, int]:
         "pages/policies.html",
         default_range="24h",
         current=current,
+        rollout=rollout_of(given.state, found.now),
+        shown=SHOWN,
         policies=policies,
         tiers=columns_of(policies, workloads, hits) if policies else (),
         modes=mode_counts(policies, workloads) if policies else {},
         history=given.state.policies.list(limit=50),
         gaps=gaps_in(given.flows, found.window),
     ), 400 if found.window_error else 200
+
+
+@blueprint.get("/policies/rollout")
+def rollout() -> str:
+    """How far the revision in force has come, alone: it follows every report of an enforcer."""
+    given = services()
+    return page("fragments/rollout.html", rollout=rollout_of(given.state, given.clock()), shown=SHOWN)
 
 
 @blueprint.get("/policies/<int:revision>")

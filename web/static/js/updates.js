@@ -33,9 +33,9 @@ function tellState(state) {
   place.textContent = state === "live" ? "" : state;
 }
 
-/** Replace one section of the page by its newest version. @param {Element} place */
+/** Replace one section of the page by its newest version, which may have an address of its own. @param {Element} place */
 async function refresh(place) {
-  const response = await fetch(location.href);
+  const response = await fetch(place.getAttribute("data-refresh-from") ?? location.href);
   if (!response.ok) return say("The page could not be refreshed");
   const text = await response.text();
   const page = new DOMParser().parseFromString(text, "text/html");

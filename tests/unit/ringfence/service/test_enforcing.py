@@ -10,7 +10,7 @@ import pytest
 
 from ringfence import metrics
 from ringfence.errors import StoreUnavailable
-from ringfence.model.enforcement import Drift, Enforcement, EnforcementState
+from ringfence.model.enforcement import Drift, Enforcement, EnforcementState, Rollout
 from ringfence.model.ruleset import Ruleset
 from ringfence.model.verdict import Mode
 from ringfence.model.workload import Workload
@@ -157,6 +157,36 @@ def test_a_revision_that_a_kernel_refused_is_not_in_force(tmp_path: Path) -> Non
                 )
             )
         assert enforcing.in_force is None
+
+
+def test_a_rollout_counts_what_was_reported_of_the_rules_that_are_wanted(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        sink = RecordingSink()
+        enforcing = _enforcing(estate, sink)
+        assert enforcing.rollout is None
+        estate.state.policies.apply(text=POLICY, author="ada", reason="", at=NOW)
+        enforcing.step()
+
+        def report(workload: Workload, state: EnforcementState, digest: str | None = None) -> None:
+            mine = sink.desired[-1][workload.id].digest if digest is None else digest
+            enforcing.note_enforcement(
+                Enforcement(workload=workload.id, host="h1", state=state, digest=mine, since=NOW)
+            )
+
+        report(API, EnforcementState.IN_FORCE)
+        report(DB, EnforcementState.IN_FORCE, "that of another policy")
+        assert enforcing.rollout == Rollout(revision=1, workloads=2, states={EnforcementState.IN_FORCE: 1})
+        report(DB, EnforcementState.FAILED)
+        assert enforcing.rollout.states == {EnforcementState.IN_FORCE: 1, EnforcementState.FAILED: 1}
+        report(API, EnforcementState.OFF, "")
+        assert enforcing.rollout.states == {EnforcementState.OFF: 1, EnforcementState.FAILED: 1}
+        report(API, EnforcementState.IN_FORCE)
+        estate.state.policies.apply(text=POLICY.replace("5432", "3306"), author="ada", reason="", at=NOW)
+        enforcing.step()
+        unchanged = {EnforcementState.IN_FORCE: 1}
+        assert enforcing.rollout == Rollout(revision=2, workloads=2, states=unchanged), (
+            "equal rules are in force at once"
+        )
 
 
 class Breakable:

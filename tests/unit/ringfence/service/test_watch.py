@@ -127,3 +127,16 @@ def test_named_networks_outside_are_stored_and_end_when_they_are_no_longer_named
             assert not [item for item in estate.state.workloads.current() if item.id == "o"]
         finally:
             watch.collector.stop()
+
+
+def test_a_heartbeat_says_how_far_the_policy_has_come_and_tells_it_when_it_changed(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        watch = _watch(estate)
+        watch._heartbeat()
+        assert estate.state.hosts.list()[0].facts["rollout"] is None
+        told = watch._feed.last()
+        watch._enforcing._compiled = 3
+        for _ in range(2):
+            watch._heartbeat()
+        assert estate.state.hosts.list()[0].facts["rollout"] == {"revision": 3, "workloads": 0}
+        assert [message.topic for message in watch._feed.after(told, 0)] == ["enforcement"]

@@ -19,6 +19,22 @@ def test_apply_needs_the_revision_it_was_made_from(own_shop: Site) -> None:
     assert client.post("/api/v1/policies", json=body, headers=token).status_code == 201
 
 
+def test_the_policy_says_on_how_many_workloads_it_is_in_force(own_shop: Site) -> None:
+    client = own_shop.client("operator")
+    rollout = client.get("/api/v1/policies").get_json()["rollout"]
+    assert (rollout["in_force"], rollout["workloads"], rollout["others"]) == (11, 12, {"partial": 1})
+    assert list(rollout["troubles"][0]["workloads"].values()) == ["mail"]
+    assert rollout["sentence"] == "Revision 2: in force on 11 of 12 workloads, 1 partial"
+    body, token = {"text": POLICY, "reason": "try"}, {"X-CSRFToken": own_shop.token(client)}
+    made = client.post("/api/v1/policies", json=body, headers=token).get_json()
+    assert (made["rollout"]["waiting"], made["rollout"]["settled"]) == (12, False)
+    schemas = client.get("/api/v1/openapi.json").get_json()["paths"]["/api/v1/policies"]
+    for method, status in (("get", "200"), ("post", "201")):
+        schema = schemas[method]["responses"][status]["content"]["application/json"]["schema"]
+        assert set(schema["properties"]) == set(made)
+        assert set(schema["properties"]["rollout"]["properties"]) == set(rollout)
+
+
 def test_an_invalid_policy_lists_every_problem(own_shop: Site) -> None:
     client = own_shop.client("operator")
     token = {"X-CSRFToken": own_shop.token(client)}

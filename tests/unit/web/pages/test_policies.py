@@ -19,6 +19,18 @@ def test_the_tiers_with_their_hits_and_the_history(shop: Site) -> None:
         assert word in text
 
 
+def test_how_far_the_policy_has_come_stands_on_the_page_and_alone(own_shop: Site) -> None:
+    client = own_shop.client("viewer")
+    text, alone = client.get("/policies?applied=2").text, client.get("/policies/rollout").text
+    for found in (text, alone):
+        assert "Revision 2: in force on 11 of 12 workloads, 1 partial" in found
+        assert f'<a href="/workloads/{own_shop.workloads()["mail"].id}">mail</a>' in found
+        assert "(the IPv6 rules could not be written)" in found
+        assert 'data-follow="enforcement" data-refresh-from="/policies/rollout"' in found
+    assert "Revision 2 is applied" in text
+    assert "<html" not in alone
+
+
 def test_a_check_lists_every_problem_with_its_line(shop: Site) -> None:
     text = shop.post(shop.client("operator"), "/policies/check", {"text": WRONG.replace("\n", "\r\n")}).text
     line = WRONG.splitlines().index(next(row for row in WRONG.splitlines() if "alow" in row)) + 1
