@@ -246,7 +246,7 @@ def _unknown_ends(state: State, row: Mapping[str, Any]) -> Iterator[str]:
         workload = row[f"{side}_workload"]
         if workload and state.workloads.get(workload) is None:
             name = row[f"{side}_name"] or workload
-            yield f"{name} is not known any more: it is judged by the labels that were stored with the flow"
+            yield f"workload {name} is not known any more: it is judged by the labels that were stored with the flow"
 
 
 def _kernel_notes(
@@ -256,7 +256,7 @@ def _kernel_notes(
     former: tuple[PolicyRevision, tuple[Way, ...]] | None = None
     for index, way in enumerate(ways):
         if way.kernel_rule.startswith(f"{QUARANTINE_TIER}/"):
-            yield f"{way.workload} was in quarantine, which comes before every tier"
+            yield f"workload {way.workload} was in quarantine, which comes before every tier"
         if way.agrees is not False:
             continue
         former = former or _former(state, row, judged_by)

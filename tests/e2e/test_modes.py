@@ -90,6 +90,17 @@ def attempts(rows: list[dict[str, Any]]) -> set[tuple[str, str, int, str, int]]:
     return {(row["src_name"], row["dst_name"], row["ip_version"], row["transport"], row["dst_port"]) for row in rows}
 
 
+def check_explanations(service: RunningService, rows: list[dict[str, Any]]) -> None:
+    """The policy says itself that it is in force, and asked again tier by tier it gives what the kernels did."""
+    wait_until("the policy is in force", lambda: service.api("GET", "/policies")["rollout"]["settled"], seconds=10)
+    wrong = {}
+    for row in rows:
+        found = service.api("GET", f"/flows/{row['flow_id']}/explanation")
+        if found["notes"] or not found["agrees"] or any(way["agrees"] is False for way in found["ways"]):
+            wrong[row["flow_id"]] = row, found
+    assert wrong == {}
+
+
 def test_packets_follow_the_policy_and_denied_attempts_say_why(shop: Shop, lab_host: LabHost, tmp_path: Path) -> None:
     with RunningService(lab_host.namespace.path, tmp_path, endpoints=[f"h1={lab_host.url}"]) as service:
         service.enforce(POLICY.format(mode="protect"), *(item.id for item in shop.all))
@@ -103,6 +114,7 @@ def test_packets_follow_the_policy_and_denied_attempts_say_why(shop: Shop, lab_h
             seconds=20,
             every=1.0,
         )
+        check_explanations(service, service.flows())
     assert {row["rule"] for row in rows} == {"application/db-from-api/ingress/1"}
     assert all(SENTENCE in row["sentence"] for row in rows)
 
@@ -122,6 +134,7 @@ def test_monitor_drops_nothing_and_reports_the_same_attempts_as_staged(
             every=1.0,
         )
         assert service.flows("verdict: denied") == []
+        check_explanations(service, rows)
     assert {(row["enforced"], row["staged_rule"]) for row in rows} == {("allowed", "application/db-from-api/ingress/1")}
     assert all(SENTENCE in row["staged_sentence"] for row in rows)
 

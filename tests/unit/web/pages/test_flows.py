@@ -10,7 +10,8 @@ import re
 
 from ringfence.demo.shop import POLICY
 from ringfence.model.event import EventAction
-from ringfence.model.flow import COLUMNS
+from ringfence.model.flow import COLUMNS, FlowBatch
+from tests.support.estate import flow_row, flow_table
 from tests.support.site import Site
 
 
@@ -73,6 +74,21 @@ def test_the_story_tells_both_ends_tier_by_tier_with_the_policy_lines(shop: Site
     assert f'href="/policies/1?line={line}#L{line}"' in trace
     assert "another peer and service" in trace
     assert trace.count("<details") == 2 and trace.count(" open>") == 1
+
+
+def test_of_many_rules_that_did_not_match_the_last_are_shown_and_what_differs_is_said(site: Site) -> None:
+    many = "".join(f"      - {{action: allow, protocol: tcp, ports: [{port}]}}\n" for port in range(1, 41))
+    head = "version: 1\ntiers: [{name: t}]\npolicies:\n  - name: p\n    tier: t\n    selector: all()\n    ingress:\n"
+    site.state.policies.apply(text=head + many, author="ada", reason="r", at=site.clock())
+    now = site.clock()
+    row = flow_row(1, revision=1, started=now, last_seen=now, dst_port=40, staged="denied", staged_rule="t/p/ingress/7")
+    site.flows.append(FlowBatch(id="b", host="h1", flows=flow_table(row)))
+    panel = site.client("viewer").get(f"/flows/panel/{row['flow_id']}").text
+    assert "10 rules before these did not match" in panel
+    assert '<ol class="asked" start="11">' in panel
+    assert "line 47: matches" in panel and "line 46: another service" in panel
+    assert "With the flow stands denied by t/p/ingress/7; revision 1, asked again" in panel
+    assert "Workload api is not known any more" in panel
 
 
 def test_an_export_has_what_is_shown_and_is_recorded(own_shop: Site) -> None:
