@@ -32,7 +32,7 @@ def rows_of(flows: FlowReader, query: FlowQuery, limit: int) -> Iterator[Mapping
 
 
 def as_csv(
-    rows: Iterable[Mapping[str, Any]], names: Sequence[str], gaps: Sequence[Gap], notes: Sequence[str] = ()
+    rows: Iterable[Mapping[str, Any]], names: Sequence[str], gaps: Sequence[Gap], notes: Iterable[str] = ()
 ) -> Iterator[str]:
     """CSV lines: the columns of these names, then a comment line for each gap and each of `notes`."""
     yield _line(names)
@@ -43,16 +43,16 @@ def as_csv(
 
 
 def as_json_lines(
-    rows: Iterable[Mapping[str, Any]], names: Sequence[str], gaps: Sequence[Gap], notes: Sequence[str] = ()
+    rows: Iterable[Mapping[str, Any]], names: Sequence[str], gaps: Sequence[Gap], notes: Iterable[str] = ()
 ) -> Iterator[str]:
-    """One flow per line, of it the columns of these names; remarks follow as objects with the key `remark`."""
+    """One row per line, of it the columns of these names; remarks follow as objects with the key `remark`."""
     for row in rows:
         yield json.dumps({name: plain(row[name]) for name in names}) + "\n"
     for line in remarks(gaps, notes):
         yield json.dumps({"remark": line}) + "\n"
 
 
-def remarks(gaps: Sequence[Gap], notes: Sequence[str]) -> Iterator[str]:
+def remarks(gaps: Sequence[Gap], notes: Iterable[str]) -> Iterator[str]:
     """What a reader of the export must know: where records are missing."""
     for gap in gaps:
         lost = f"{gap.lost} records" if gap.lost is not None else "an unknown number of records"
@@ -66,6 +66,8 @@ def cell(value: Any) -> str:
         return ""
     if isinstance(value, datetime):
         return in_iso(value)
+    if isinstance(value, Mapping):
+        return json.dumps(plain(value), ensure_ascii=False)
     if isinstance(value, list | tuple):
         value = ";".join(str(item) for item in value)
     text = str(value)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ringfence.model.finding import Finding, FindingKind, FindingState, Severity
 from ringfence.model.flow import BY_NAME, Column, ColumnType
 from ringfence.store.filter.fields import Field, finder, suggest_fields
 from ringfence.store.filter.predicate import to_predicate
+from ringfence.store.state import Findings
 from web.bar import Bar, Vocabulary
 from web.window import Window
 
 MOST = 5_000
 """Findings that are looked at: they are merged by what they are about, so this is many."""
+BATCH = 1_000
+"""Findings read at once."""
+Position = tuple[Severity, datetime, str]
 RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 DOCS = {
     "severity": "info, low, medium, high or critical.",
@@ -86,6 +91,25 @@ def select(findings: Sequence[Finding], window: Window, bar: Bar) -> Selected:
         findings=within,
         outside=tuple(item for item in matching if not _seen(item, window)),
         unfiltered=sum(_seen(item, window) for item in findings) - len(within),
+    )
+
+
+def every(
+    findings: Findings, *, state: FindingState | None = None, after: Position | None = None, batch: int = BATCH
+) -> Iterator[Finding]:
+    """Findings in the order of the store, read as far as they are wanted."""
+    while found := findings.list(state=state, limit=batch, after=after):
+        yield from found
+        last = found[-1]
+        after = last.severity, last.last_seen, last.id
+
+
+def about(findings: Findings, workload: str) -> tuple[Finding, ...]:
+    """What is not resolved about a workload or with it as the peer, most severe first."""
+    return tuple(
+        item
+        for item in every(findings)
+        if workload in (item.workload, item.peer) and item.state is not FindingState.RESOLVED
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify, request
 
-from web.api import audit, findings, flows, health, policies, quarantines, reports, workloads
+from web.api import audit, findings, flows, health, policies, quarantines, reports, users, workloads
 from web.api.openapi import PREFIX, document
 from web.api.operation import OBJECT, Operation
 
@@ -23,6 +23,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *quarantines.OPERATIONS,
     *reports.OPERATIONS,
     *audit.OPERATIONS,
+    *users.OPERATIONS,
     *health.OPERATIONS,
     Operation(
         method="GET", path="/openapi.json", name="openapi", view=_openapi, summary="This document.", answer=OBJECT

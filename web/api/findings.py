@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import islice
 
 from flask import request
@@ -29,16 +28,12 @@ from web.api.operation import (
     read_position,
 )
 from web.bar import Bar
-from web.finding_questions import FINDINGS, row_of
+from web.finding_questions import BATCH, FINDINGS, Position, every, row_of
 from web.guard import services
 from web.pages.findings import change_finding
 from web.pages.findings import finding as find
 from web.problems import Refused
 from web.scope import strict_scope
-
-Position = tuple[Severity, datetime, str]
-BATCH = 1_000
-"""Findings read at once to filter them."""
 
 
 def findings() -> Response:
@@ -58,10 +53,8 @@ def findings() -> Response:
 def _matching(bar: Bar, state: FindingState | None, after: Position | None, *, batch: int) -> Iterator[Finding]:
     """Those that the filter selects, in the order of the store, read as far as they are wanted."""
     test = to_predicate(bar.filter, bar.vocabulary.find)
-    while found := services().state.findings.list(state=state, limit=batch, after=after):
-        yield from (item for item in found if test(row_of(item)))
-        last = found[-1]
-        after = last.severity, last.last_seen, last.id
+    found = every(services().state.findings, state=state, after=after, batch=batch)
+    return (item for item in found if test(row_of(item)))
 
 
 def _position(cursor: str) -> Position:

@@ -14,6 +14,7 @@ from web.api.operation import OBJECT, WINDOW, Operation, answer, as_plain, field
 from web.bar import read_bar
 from web.edges import edges_of
 from web.estate import inside
+from web.finding_questions import about
 from web.guard import services
 from web.policy_view import effective, hits_of, read_policy
 from web.scope import strict_scope
@@ -48,6 +49,7 @@ def workload(workload_id: str) -> Response:
             "outgoing": [edge for edge in edges.edges if edge.src == workload_id],
             "incoming": [edge for edge in edges.edges if edge.dst == workload_id],
             "policies": [{"tier": tier, **as_plain(card)} for tier, card in cards],
+            "findings": about(given.state.findings, workload_id),
         }
     )
 
@@ -79,9 +81,15 @@ OPERATIONS = (
         path="/workloads/{workload_id}",
         name="workload",
         view=workload,
-        summary="One workload with its peers in the time range and the policies that select it.",
+        summary="One workload with its peers in the time range, the policies that select it, and its findings that are "
+        "not resolved.",
         queries=WINDOW,
-        answer=OBJECT,
+        answer=fields(
+            outgoing=list_of(OBJECT),
+            incoming=list_of(OBJECT),
+            policies=list_of(OBJECT),
+            findings=list_of({"$ref": "#/components/schemas/Finding"}),
+        ),
         problems=(400, 404),
     ),
 )

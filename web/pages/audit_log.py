@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 
 from audit.verify import Verification
 from ringfence.model.event import AuditRecord, EventAction
 from web import export
-from web.guard import record, services
+from web.download import Table, offer
+from web.guard import services
 from web.problems import Refused
 from web.render import page
 from web.scope import scope, strict_scope
@@ -21,6 +22,7 @@ PAGE = 100
 RANGE = "7d"
 LONGEST = 200
 """Characters of a condition that are looked at."""
+COLUMNS = ("sequence", "at", "actor", "action", "target", "outcome", "origin", "detail", "previous", "hash")
 
 
 @blueprint.get("/audit")
@@ -48,24 +50,37 @@ def show() -> tuple[str, int]:
     ), 400 if found.window_error else 200
 
 
-def export_() -> Response:
-    """What the page shows, all of it and oldest first, with the hashes, one JSON object a line; remarks at the end say
-    by what it was selected, what could not be read and whether the chain holds."""
+def table() -> Table:
+    """What the page shows, all of it and oldest first, with the hashes; remarks at the end say by what it was selected,
+    what could not be read and whether the chain holds."""
     found = strict_scope(default_range=RANGE)
     wanted = asked()
     given = {name: str(value) for name, value in wanted.items() if value}
-    bounds = {"from": found.window.start.isoformat(), "to": found.window.end.isoformat()}
-    record(EventAction.EXPORT, "audit log", **bounds, **{f"only {name}": value for name, value in given.items()})
     log = services().audit
-    items = list(log.matching(start=found.window.start, end=found.window.end, **wanted))
-    lines = [record_fields(item) for item in items if item is not None]
-    lines += [{"remark": remark} for remark in _remarks(given, items.count(None), log.verify())]
-    name = f"audit-{found.window.start:%Y%m%dT%H%M%S}-{found.window.end:%Y%m%dT%H%M%S}.jsonl"
-    return Response(
-        "".join(json.dumps(line) + "\n" for line in lines),
-        content_type=export.FORMATS["json"],
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    read = _Reading(log.matching(start=found.window.start, end=found.window.end, **wanted))
+    return Table(
+        what="audit log",
+        columns=COLUMNS,
+        rows=read.rows(),
+        window=found.window,
+        conditions={f"only {name}": value for name, value in given.items()},
+        notes=_remarks(given, read, log.verify),
     )
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Records one by one, and how many lines so far could not be read."""
+
+    found: Iterator[AuditRecord | None]
+    damaged: int = 0
+
+    def rows(self) -> Iterator[dict[str, object]]:
+        for item in self.found:
+            if item is None:
+                self.damaged += 1
+            else:
+                yield record_fields(item)
 
 
 def asked() -> dict[str, Any]:
@@ -84,12 +99,14 @@ def asked() -> dict[str, Any]:
     }
 
 
-def _remarks(given: Mapping[str, str], damaged: int, checked: Verification) -> Iterator[str]:
+def _remarks(given: Mapping[str, str], read: _Reading, verify: Callable[[], Verification]) -> Iterator[str]:
+    """What can be said once every record was read."""
     if given:
         yield f"only records with {', '.join(f'{name} “{value}”' for name, value in given.items())}"
-    if damaged:
-        lines = "1 line of the log is" if damaged == 1 else f"{damaged} lines of the log are"
+    if read.damaged:
+        lines = "1 line of the log is" if read.damaged == 1 else f"{read.damaged} lines of the log are"
         yield f"{lines} left out because damaged, whatever the time range and the filter"
+    checked = verify()
     if checked.ok:
         yield f"the log is intact: {checked.records} records, the last has the hash {checked.head}"
     else:
@@ -113,4 +130,4 @@ def record_fields(item: AuditRecord) -> dict[str, object]:
     }
 
 
-blueprint.add_url_rule("/audit/export.json", "export", export_)
+offer(blueprint, "/audit", table)

@@ -9,16 +9,18 @@ from typing import Any
 from flask import Blueprint, jsonify, redirect, request
 from werkzeug.wrappers import Response
 
+from audit.report.completeness import unrecorded
 from ringfence.errors import NotFound
 from ringfence.model.event import EventAction
 from ringfence.model.finding import Finding, FindingState
 from web.bar import completion
-from web.finding_questions import FINDINGS, MOST, RANKS, select
+from web.download import Table, conditions_of, in_columns, offer
+from web.finding_questions import FINDINGS, MOST, RANKS, Selected, select
 from web.flow_questions import gaps_in
 from web.guard import record, services
 from web.problems import Refused
 from web.render import page
-from web.scope import scope
+from web.scope import Scope, scope, strict_scope
 from web.sorting import Keys, in_order, read_order
 from web.window import earliest
 
@@ -50,8 +52,7 @@ CHANGES = {
 @blueprint.get("/findings")
 def show() -> tuple[str, int]:
     found = scope(default_range=RANGE, vocabulary=FINDINGS)
-    wanted = found.address.one("state") or "open"
-    state = FindingState(wanted) if wanted in set(FindingState) else None
+    state = _state(found)
     context: dict[str, Any] = {
         "default_range": RANGE,
         "wanted": state.value if state else "all",
@@ -61,8 +62,7 @@ def show() -> tuple[str, int]:
     if not found.answerable:
         return page("pages/findings.html", answered=False, **context), 400
     order = read_order(found.address.one("sort"), SORTED)
-    known = services().state.findings.list(state=state, limit=MOST)
-    selected = select(known, found.window, found.bar)
+    selected, complete = _selected(found, state)
     total = len(selected.findings)
     # A list that has become shorter meanwhile is shown from its last page on: beyond it nothing would seem to match.
     offset = max(0, min(request.args.get("offset", 0, type=int), (total - 1) // PAGE * PAGE))
@@ -78,10 +78,61 @@ def show() -> tuple[str, int]:
         outside=len(selected.outside),
         oldest=max(oldest, earliest(found.now)) if oldest else None,
         unfiltered=selected.unfiltered,
-        complete=len(known) < MOST,
+        complete=complete,
         gaps=gaps_in(services().flows, found.window),
         **context,
     ), 200
+
+
+COLUMNS: Keys[Finding] = {
+    "id": lambda item: item.id,
+    "severity": lambda item: item.severity,
+    "sentence": lambda item: item.sentence,
+    "staged": lambda item: item.staged,
+    "response": lambda item: item.response,
+    "kind": lambda item: item.kind,
+    "technique": lambda item: item.technique,
+    "state": lambda item: item.state,
+    "count": lambda item: item.count,
+    "first_seen": lambda item: item.first_seen,
+    "last_seen": lambda item: item.last_seen,
+}
+
+
+def table() -> Table:
+    """Every finding that the list shows, page after page."""
+    found = strict_scope(default_range=RANGE, vocabulary=FINDINGS)
+    order = read_order(found.address.one("sort"), SORTED)
+    state = _state(found)
+    selected, complete = _selected(found, state)
+    notes = unrecorded(services().state, found.window.start)
+    if not complete:
+        notes.append(f"only the {MOST} most severe findings were looked at")
+    return Table(
+        what="findings",
+        columns=tuple(COLUMNS),
+        rows=in_columns(in_order(selected.findings, order, SORTED), COLUMNS),
+        count=len(selected.findings),
+        window=found.window,
+        conditions=conditions_of(found) | {"state": state.value if state else "all"},
+        gaps=gaps_in(services().flows, found.window),
+        notes=notes,
+    )
+
+
+offer(blueprint, "/findings", table)
+
+
+def _state(found: Scope) -> FindingState | None:
+    """Which state is listed; None: every one."""
+    wanted = found.address.one("state") or "open"
+    return FindingState(wanted) if wanted in set(FindingState) else None
+
+
+def _selected(found: Scope, state: FindingState | None) -> tuple[Selected, bool]:
+    """What the filter and the range select, and whether all findings were looked at for it."""
+    known = services().state.findings.list(state=state, limit=MOST)
+    return select(known, found.window, found.bar), len(known) < MOST
 
 
 @blueprint.get("/findings/suggest")

@@ -9,13 +9,13 @@ from flask import Blueprint, Response, jsonify, render_template, request
 
 from audit.report.completeness import unrecorded
 from ringfence.errors import NotFound
-from ringfence.model.event import EventAction
 from ringfence.store.flows import SORTED
 from web import cells, export
 from web.bar import FLOWS, completion
+from web.download import Table, conditions_of, offer
 from web.flow_questions import MOST_EXPORTED, bars_of, gaps_in, neighbours, page_of, query_of, ways_out
 from web.flow_story import story_of
-from web.guard import record, services
+from web.guard import services
 from web.live import Event
 from web.render import page
 from web.scope import scope, strict_scope
@@ -80,29 +80,28 @@ def suggest() -> Response:
     return jsonify(completion(request.args.get("q", ""), FLOWS))
 
 
-def export_(kind: str) -> Response:
-    """Every row that matches, in the columns on screen (`cols=all`: in every one); recorded in the audit log first."""
+def table() -> Table:
+    """Every row that matches, in the columns on screen (`cols=all`: in every one)."""
     found = strict_scope()
     store = services().flows
     order = read_order(found.address.one("sort"), SORTED)
     total = page_of(store, found.window, found.bar, limit=1).total
-    limits = {"from": found.window.start.isoformat(), "to": found.window.end.isoformat(), "filter": found.bar.text}
-    record(EventAction.EXPORT, f"flows as {kind}", flows=min(total, MOST_EXPORTED), **limits)
     notes = unrecorded(services().state, found.window.start)
     if total > MOST_EXPORTED:
         notes.append(f"only the first {MOST_EXPORTED} of {total} flows are in this file")
-    flows_of = export.rows_of(store, query_of(found.window, found.bar, order), MOST_EXPORTED)
-    write = export.as_csv if kind == "csv" else export.as_json_lines
-    lines = write(flows_of, cells.exported(found.address.one("cols")), gaps_in(store, found.window), notes)
-    name = f"flows-{found.window.start:%Y%m%dT%H%M%S}-{found.window.end:%Y%m%dT%H%M%S}.{kind}"
-    return Response(
-        lines,
-        content_type=export.FORMATS[kind],
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    return Table(
+        what="flows",
+        columns=cells.exported(found.address.one("cols")),
+        rows=export.rows_of(store, query_of(found.window, found.bar, order), MOST_EXPORTED),
+        count=min(total, MOST_EXPORTED),
+        window=found.window,
+        conditions=conditions_of(found),
+        gaps=gaps_in(store, found.window),
+        notes=notes,
     )
 
 
-blueprint.add_url_rule("/flows/export.<any(csv, json):kind>", "export", export_)
+offer(blueprint, "/flows", table)
 
 
 @blueprint.get("/flows/live")

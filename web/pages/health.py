@@ -8,19 +8,32 @@ from flask import Blueprint
 
 from audit.report.completeness import unrecorded
 from ringfence.model.enforcement import EnforcementState
+from ringfence.model.gap import Gap
+from web.download import Table, in_columns, offer
 from web.estate import STALE, estate_of, staleness
 from web.figures import figures, sentences
 from web.flow_questions import gaps_in
 from web.guard import services
 from web.render import page
-from web.scope import scope
+from web.scope import scope, strict_scope
+from web.sorting import Keys
 
 blueprint = Blueprint("health", __name__)
+RANGE = "24h"
+COLUMNS: Keys[Gap] = {
+    "cause": lambda gap: gap.cause,
+    "host": lambda gap: gap.host,
+    "started": lambda gap: gap.started,
+    "ended": lambda gap: gap.ended,
+    "seconds": lambda gap: (gap.ended - gap.started).total_seconds(),
+    "lost": lambda gap: gap.lost,
+    "detail": lambda gap: gap.detail,
+}
 
 
 @blueprint.get("/health")
 def show() -> tuple[str, int]:
-    found = scope(default_range="24h")
+    found = scope(default_range=RANGE)
     given = services()
     gaps = gaps_in(given.flows, found.window)
     proofs = given.state.enforcements.list()
@@ -28,7 +41,7 @@ def show() -> tuple[str, int]:
     known = [gap.lost for gap in gaps if gap.lost is not None]
     return page(
         "pages/health.html",
-        default_range="24h",
+        default_range=RANGE,
         estate=estate_of(given.state, found.now),
         hosts=[(host, staleness(host, found.now)) for host in given.state.hosts.list()],
         figures=figures,
@@ -45,3 +58,20 @@ def show() -> tuple[str, int]:
         names=names,
         status=given.status(),
     ), 400 if found.window_error else 200
+
+
+def table() -> Table:
+    """The gaps of the time range, newest first; `lost` empty where nobody can know."""
+    found = strict_scope(default_range=RANGE)
+    gaps = gaps_in(services().flows, found.window)[::-1]
+    return Table(
+        what="gaps",
+        columns=tuple(COLUMNS),
+        rows=in_columns(gaps, COLUMNS),
+        count=len(gaps),
+        window=found.window,
+        notes=unrecorded(services().state, found.window.start),
+    )
+
+
+offer(blueprint, "/health/gaps", table)

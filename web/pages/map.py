@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint
 
-from web.comparison import compare
-from web.edges import Edge, edge_filter, edges_of, nodes_of
+from audit.report.completeness import unrecorded
+from web.comparison import Comparison, Watched, compare
+from web.download import Table, conditions_of, in_columns, offer
+from web.edges import Edge, Edges, Port, edge_filter, edges_of, nodes_of
 from web.flow_questions import gaps_in, query_of, ways_out
 from web.guard import services
 from web.problems import Refused
 from web.render import page
-from web.scope import scope, strict_scope
+from web.scope import Scope, scope, strict_scope
 from web.sorting import Keys, in_order, read_order
 from web.verdicts import Shown
+from web.words import in_iso
 
 blueprint = Blueprint("map", __name__)
 GROUPS = {"network": "network", "project": "project", "host": "host", "none": "no groups"}
@@ -54,10 +58,8 @@ def show() -> tuple[str, int]:
     if wrong or not found.answerable:
         return page("pages/map.html", answered=False, **context), 400
     order = read_order(found.address.one("sort"), SORTED)
-    comparison = None
-    if found.address.one("compare") == "1":
-        comparison = compare(given.state, given.flows, found.window, found.window.before, found.bar)
-    answer = comparison or edges_of(given.flows, query_of(found.window, found.bar))
+    answer = _answer(found)
+    comparison = answer if isinstance(answer, Comparison) else None
     edges = answer.edges
     nodes = nodes_of(edges, workloads, group_by, quarantined_ids())
     selected = next((edge for edge in edges if edge.id == found.address.one("edge")), None)
@@ -79,6 +81,70 @@ def show() -> tuple[str, int]:
         selected=selected,
         **context,
     ), 200
+
+
+COLUMNS: Keys[Edge] = {
+    "verdict": lambda edge: edge.shown,
+    "change": lambda edge: edge.change,
+    "src_workload": lambda edge: edge.src or None,
+    "src_name": lambda edge: edge.src_name,
+    "dst_workload": lambda edge: edge.dst or None,
+    "dst_name": lambda edge: edge.dst_name,
+    "services": lambda edge: [_service(port) for port in edge.ports],
+    "flows": lambda edge: edge.flows,
+    "denied": lambda edge: edge.denied,
+    "staged_denied": lambda edge: edge.staged_denied,
+    "bytes": lambda edge: edge.bytes,
+    "last_seen": lambda edge: edge.last_seen,
+}
+
+
+def table() -> Table:
+    """Every edge of the picture and of its table; `change` only where two windows are compared."""
+    found = strict_scope()
+    given = services()
+    order = read_order(found.address.one("sort"), SORTED)
+    answer = _answer(found)
+    if isinstance(answer, Comparison):
+        gaps, notes = answer.gaps, [*answer.unrecorded, *_doubts(answer)]
+    else:
+        gaps, notes = gaps_in(given.flows, found.window), unrecorded(given.state, found.window.start)
+    if not answer.complete:
+        notes.append("there are more kinds of connections than can be grouped at once: counts are too low")
+    columns = {name: value for name, value in COLUMNS.items() if name != "change" or isinstance(answer, Comparison)}
+    return Table(
+        what="edges",
+        columns=tuple(columns),
+        rows=in_columns(in_order(answer.edges, order, SORTED), columns),
+        count=len(answer.edges),
+        window=found.window,
+        conditions=conditions_of(found, "compare"),
+        gaps=gaps,
+        notes=notes,
+    )
+
+
+offer(blueprint, "/map", table)
+
+
+def _answer(found: Scope) -> Edges | Comparison:
+    """The edges of the window, compared with the one before when the address says so."""
+    given = services()
+    if found.address.one("compare") == "1":
+        return compare(given.state, given.flows, found.window, found.window.before, found.bar)
+    return edges_of(given.flows, query_of(found.window, found.bar))
+
+
+def _doubts(comparison: Comparison) -> Iterator[str]:
+    before = f"between {in_iso(comparison.before.start)} and {in_iso(comparison.before.end)}"
+    if comparison.watched is Watched.NO:
+        yield f"nothing is called new or gone: nothing is on record {before}"
+    elif not comparison.sure:
+        yield f"compared with the time {before}: what is called new or gone may only have been missed"
+
+
+def _service(port: Port) -> str:
+    return port.transport if port.port is None else f"{port.transport}/{port.port}"
 
 
 @blueprint.get("/map/edge")

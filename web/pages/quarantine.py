@@ -2,32 +2,80 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import islice
 
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from ringfence.errors import NotFound
+from ringfence.model.quarantine import Quarantine
 from ringfence.store.flows import FlowQuery
 from web.bar import read_bar
+from web.download import Table, in_columns, offer
 from web.edges import edges_of
 from web.guard import actor, services
 from web.ordering import DURATIONS, OrderInvalid, read_access, read_expiry, read_reason
 from web.render import page
+from web.sorting import Keys
 from web.tokens import term
 
 blueprint = Blueprint("quarantine", __name__)
 WEEK = timedelta(days=7)
+FORMER = 200
+"""Released ones on the page."""
+MOST = 100_000
+BATCH = 500
+COLUMNS: Keys[Quarantine] = {
+    "id": lambda item: item.id,
+    "state": lambda item: "releasing" if item.active and item.released else item.state,
+    "workload": lambda item: item.workload,
+    "workload_name": lambda item: item.workload_name,
+    "reason": lambda item: item.reason,
+    "author": lambda item: item.author,
+    "checks": lambda item: len(item.proof.checks) if item.proof else None,
+    "checks_passed": lambda item: sum(check.passed for check in item.proof.checks) if item.proof else None,
+    "created": lambda item: item.created,
+    "expires": lambda item: item.expires,
+    "released": lambda item: item.released,
+    "released_by": lambda item: item.released_by,
+}
 
 
 @blueprint.get("/quarantine")
 def show() -> str:
-    items = services().state.quarantines.list()
+    former = list(islice(_former(), FORMER + 1))
     return page(
         "pages/quarantines.html",
-        active=[item for item in items if item.active],
-        former=[item for item in items if not item.active],
+        active=services().state.quarantines.active(),
+        former=former[:FORMER],
+        more=len(former) > FORMER,
     )
+
+
+def table() -> Table:
+    """Both lists of the page, one after the other: those that hold, then the released ones, all of them."""
+    items = [*services().state.quarantines.active(), *islice(_former(), MOST + 1)]
+    notes = [] if len(items) <= MOST else [f"only the first {MOST} quarantines are in this file"]
+    return Table(
+        what="quarantines",
+        columns=tuple(COLUMNS),
+        rows=in_columns(items[:MOST], COLUMNS),
+        count=len(items[:MOST]),
+        notes=notes,
+    )
+
+
+offer(blueprint, "/quarantine", table)
+
+
+def _former() -> Iterator[Quarantine]:
+    """The released ones, newest first, read as far as they are wanted."""
+    after: tuple[datetime, str] | None = None
+    while found := services().state.quarantines.list(limit=BATCH, after=after):
+        yield from (item for item in found if not item.active)
+        after = found[-1].created, found[-1].id
 
 
 @blueprint.get("/quarantine/<quarantine_id>")

@@ -7,26 +7,31 @@ from dataclasses import dataclass
 
 from flask import Blueprint
 
+from audit.report.completeness import unrecorded
 from policy_engine.modes import mode_in
 from ringfence.errors import NotFound
 from ringfence.model.enforcement import Enforcement
-from ringfence.model.finding import Finding, FindingState
 from ringfence.model.quarantine import Quarantine
 from ringfence.model.verdict import Mode
 from ringfence.model.workload import Workload
 from ringfence.store.flows import FlowQuery
 from web.bar import read_bar
+from web.download import Table, in_columns, offer
 from web.edges import Edge, edge_filter, edges_of
 from web.estate import inside
+from web.finding_questions import about
 from web.flow_questions import gaps_in
 from web.guard import services
 from web.policy_view import Hits, effective, hits_of, read_policy
 from web.render import page
-from web.scope import scope
-from web.sorting import Keys, in_order, read_order
+from web.scope import Scope, scope, strict_scope
+from web.sorting import Keys, Order, in_order, read_order
 from web.tokens import term
 
 blueprint = Blueprint("workloads", __name__)
+RANGE = "24h"
+MOST_FINDINGS = 50
+"""Findings on the page of one workload."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,27 +62,77 @@ SORTED: Keys[Line] = {
 
 @blueprint.get("/workloads")
 def show() -> tuple[str, int]:
-    found = scope(default_range="24h")
+    found = scope(default_range=RANGE)
     given = services()
-    wanted = found.address.one("name").lower()
-    edges = edges_of(given.flows, FlowQuery(start=found.window.start, end=found.window.end))
     order = read_order(found.address.one("sort"), SORTED)
-    lines = [item for item in _lines(edges.edges) if wanted in _words(item.workload)]
+    lines, complete = _selected(found, order)
     return page(
         "pages/workloads.html",
-        default_range="24h",
-        lines=in_order(lines, order, SORTED),
+        default_range=RANGE,
+        lines=lines,
         order=order,
-        wanted=wanted,
+        wanted=_wanted(found),
         total=len(inside(given.state)),
-        complete=edges.complete,
+        complete=complete,
         gaps=gaps_in(given.flows, found.window),
     ), 400 if found.window_error else 200
 
 
+COLUMNS: Keys[Line] = {
+    "id": lambda line: line.workload.id,
+    "name": lambda line: line.workload.name,
+    "quarantine": lambda line: line.quarantine and line.quarantine.state,
+    "kind": lambda line: line.workload.kind,
+    "image": lambda line: line.workload.image,
+    "mode": lambda line: line.mode,
+    "networks": lambda line: [item.network for item in line.workload.attachments if item.until is None],
+    "addresses": lambda line: line.workload.addresses,
+    "enforcement": lambda line: line.enforcement and line.enforcement.state,
+    "enforcement_reason": lambda line: line.enforcement and line.enforcement.reason,
+    "flows": lambda line: line.flows,
+    "denied": lambda line: line.denied,
+    "staged_denied": lambda line: line.staged_denied,
+    "bytes": lambda line: line.bytes,
+    "started": lambda line: line.workload.started,
+}
+
+
+def table() -> Table:
+    """Every workload that the list shows."""
+    found = strict_scope(default_range=RANGE)
+    lines, complete = _selected(found, read_order(found.address.one("sort"), SORTED))
+    notes = unrecorded(services().state, found.window.start)
+    if not complete:
+        notes.append("there are more kinds of connections than can be counted at once: counts are too low")
+    return Table(
+        what="workloads",
+        columns=tuple(COLUMNS),
+        rows=in_columns(lines, COLUMNS),
+        count=len(lines),
+        window=found.window,
+        conditions={"name": _wanted(found)},
+        gaps=gaps_in(services().flows, found.window),
+        notes=notes,
+    )
+
+
+offer(blueprint, "/workloads", table)
+
+
+def _wanted(found: Scope) -> str:
+    return found.address.one("name").lower()
+
+
+def _selected(found: Scope, order: Order) -> tuple[list[Line], bool]:
+    """The workloads that the search finds, in order, and whether all of their connections are counted."""
+    edges = edges_of(services().flows, FlowQuery(start=found.window.start, end=found.window.end))
+    lines = [item for item in _lines(edges.edges) if _wanted(found) in _words(item.workload)]
+    return in_order(lines, order, SORTED), edges.complete
+
+
 @blueprint.get("/workloads/<workload_id>")
 def one(workload_id: str) -> tuple[str, int]:
-    found = scope(default_range="24h")
+    found = scope(default_range=RANGE)
     given = services()
     workload = given.state.workloads.get(workload_id)
     if workload is None:
@@ -91,7 +146,7 @@ def one(workload_id: str) -> tuple[str, int]:
     quarantines = [item for item in given.state.quarantines.list() if item.workload == workload_id]
     return page(
         "pages/workload.html",
-        default_range="24h",
+        default_range=RANGE,
         workload=workload,
         mode=mode_in(policies, workload) if policies else None,
         readable=policies is not None,
@@ -100,7 +155,8 @@ def one(workload_id: str) -> tuple[str, int]:
         enforcement=given.state.enforcements.get(workload_id),
         outgoing=[edge for edge in edges.edges if edge.src == workload_id],
         incoming=[edge for edge in edges.edges if edge.dst == workload_id],
-        findings=_findings(given.state.findings.list(limit=1000), workload_id),
+        findings=about(given.state.findings, workload_id),
+        most_findings=MOST_FINDINGS,
         quarantine=next((item for item in quarantines if item.active), None),
         quarantines=quarantines,
         edge_filter=edge_filter,
@@ -143,8 +199,3 @@ def _words(workload: Workload) -> str:
     networks = " ".join(item.network for item in workload.attachments)
     addresses = " ".join(map(str, workload.addresses))
     return f"{workload.name} {workload.id} {workload.image or ''} {labels} {networks} {addresses}".lower()
-
-
-def _findings(findings: Iterable[Finding], workload_id: str) -> list[Finding]:
-    mine = [item for item in findings if workload_id in (item.workload, item.peer)]
-    return [item for item in mine if item.state is not FindingState.RESOLVED][:50]

@@ -37,6 +37,7 @@ def test_numbers_stay_numbers() -> None:
     assert export.cell(-5) == "-5"
     assert export.cell(None) == ""
     assert export.cell(["a=1", "b=2"]) == "a=1;b=2"
+    assert export.cell({"reason": "é", "at": NOW}) == '{"reason": "é", "at": "2026-03-01T12:00:00Z"}'
 
 
 def test_json_lines_are_one_flow_each_and_then_the_remarks() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from ringfence.model.finding import Finding, FindingKind, FindingState, Severity
 from tests.support.estate import NOW
+from tests.support.site import Site
 from web.bar import read_bar, suggestions
-from web.finding_questions import FINDINGS, select
+from web.finding_questions import FINDINGS, about, every, select
 from web.window import preset_window
 
 DRIFT = Finding(
@@ -87,3 +88,21 @@ def test_what_was_not_seen_in_the_window_is_counted() -> None:
     found = select([DRIFT, SCAN], preset_window("1h", ZoneInfo("UTC"), NOW), read_bar("", vocabulary=FINDINGS))
     assert [item.id for item in found.findings] == ["scan"]
     assert found.outside == (DRIFT,)
+
+
+def test_every_finding_is_read_batch_after_batch(site: Site) -> None:
+    for number in range(7):
+        made = replace(DRIFT, id=f"f{number}", key=f"k{number}", last_seen=NOW - timedelta(minutes=number))
+        site.state.findings.record(made)
+    assert [item.id for item in every(site.state.findings, batch=3)] == [f"f{number}" for number in range(7)]
+    after = DRIFT.severity, NOW - timedelta(minutes=4), "f4"
+    assert [item.id for item in every(site.state.findings, after=after, batch=1)] == ["f5", "f6"]
+
+
+def test_about_a_workload_is_what_is_not_resolved_at_either_end(site: Site) -> None:
+    over = replace(SCAN, id="over", key="over", state=FindingState.RESOLVED)
+    for item in (DRIFT, SCAN, over):
+        site.state.findings.record(item)
+    assert [item.id for item in about(site.state.findings, "id-db")] == ["drift", "scan"]
+    assert [item.id for item in about(site.state.findings, "id-coupon")] == ["scan"]
+    assert about(site.state.findings, "id-web") == ()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from ringfence.model.finding import FindingState
 from tests.support.site import Site
 
 
@@ -39,4 +41,20 @@ def test_one_has_its_peers_and_policies(shop: Site) -> None:
     body = client.get(f"/api/v1/workloads/{shop.workloads()['db'].id}").get_json()
     assert "api" in {edge["src_name"] for edge in body["incoming"]}
     assert body["policies"][0]["name"] == "db"
+    assert {body["id"] in (item["workload"], item["peer"]) for item in body["findings"]} == {True}
     assert client.get("/api/v1/workloads/nothing").status_code == 404
+
+
+def test_findings_are_those_of_the_page_and_not_resolved(own_shop: Site) -> None:
+    client, coupon = own_shop.client("viewer"), own_shop.workloads()["coupon"].id
+
+    def ids() -> set[str]:
+        return {item["id"] for item in client.get(f"/api/v1/workloads/{coupon}").get_json()["findings"]}
+
+    known = ids()
+    page = client.get(f"/workloads/{coupon}").text
+    assert known and all(f"/findings/{finding}" in page for finding in known)
+    one = own_shop.state.findings.get(next(iter(known)))
+    assert one is not None
+    own_shop.state.findings.update(replace(one, state=FindingState.RESOLVED))
+    assert ids() == known - {one.id}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from typing import Any
 
@@ -69,3 +71,14 @@ def split(text: str) -> tuple[list[dict[str, Any]], list[str]]:
     """The records of an export, and its remarks."""
     lines = [json.loads(line) for line in text.splitlines()]
     return [line for line in lines if "remark" not in line], [line["remark"] for line in lines if "remark" in line]
+
+
+def test_an_export_as_csv_has_the_same_records_and_remarks(own_shop: Site) -> None:
+    client = own_shop.client("auditor")
+    client.get("/users")
+    text = client.get("/audit/export.csv?action=access+denied").text
+    rows = [row for row in csv.DictReader(io.StringIO(text)) if not row["sequence"].startswith("#")]
+    records, remarks = split(client.get("/audit/export.json?action=access+denied").text)
+    assert [row["hash"] for row in rows] == [record["hash"] for record in records]
+    assert json.loads(rows[0]["detail"]) == records[0]["detail"]
+    assert "# the log is intact" in text and len(remarks) == 2

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import json
 from datetime import datetime, timedelta
 
 import pytest
 
 from ringfence.model.finding import Finding, FindingKind, FindingState, Severity
 from tests.support.site import Site
+from web.finding_questions import MOST
 
 
 def test_the_list_is_by_severity_and_state(shop: Site) -> None:
@@ -122,3 +124,38 @@ def test_looking_further_back_stays_within_the_longest_range(site: Site) -> None
     links = [part.split('"')[0] for part in text.split('href="') if "Look further back" in part]
     assert links
     assert [client.get(html.unescape(link)).status_code for link in links] == [200] * len(links)
+
+
+def test_a_file_has_every_finding_of_the_list_in_its_order(own_shop: Site) -> None:
+    many(own_shop, 120, own_shop.clock())
+    client = own_shop.client("auditor")
+    text = client.get("/findings/export.json?q=kind:+detection&sort=-what&offset=100").text
+    recorded = list(own_shop.audit.records())[-1].event.detail
+    rows = [json.loads(line) for line in text.splitlines() if "remark" not in line]
+    assert [row["sentence"] for row in rows] == sorted((f"Thing {number}." for number in range(120)), reverse=True)
+    assert (recorded["filter"], recorded["state"], recorded["findings"]) == ("kind: detection", "open", 120)
+    assert '"severity"' not in client.get("/findings/export.json?state=resolved").text
+    assert client.get("/findings/export.csv?q=dst_prt:+5").status_code == 400
+
+
+class Plenty:
+    """A repository with more findings than are looked at."""
+
+    def __init__(self, one: Finding) -> None:
+        self.one = one
+
+    def list(self, *, limit: int, **_: object) -> tuple[Finding, ...]:
+        return (self.one,) * limit
+
+    def counts(self) -> dict[str, int]:
+        return {}
+
+
+def test_a_file_says_how_many_findings_were_looked_at(site: Site) -> None:
+    many(site, 1, site.clock())
+    site.state.findings = Plenty(site.state.findings.list()[0])  # type: ignore[assignment]
+    client = site.client("auditor")
+    assert "the least severe are left out" in client.get("/findings").text
+    text = client.get("/findings/export.csv").text
+    assert f"only the {MOST} most severe findings were looked at" in text
+    assert text.count("Thing 0.") == MOST

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import timedelta
 
 from ringfence.store.state import HostStatus
@@ -27,3 +29,12 @@ def test_without_gaps_it_says_that_all_is_shown_only_where_all_was_watched(site:
     site.state.hosts.report(HostStatus(host="h", at=site.clock() - timedelta(days=2), facts={}))
     assert "none in the time range: what is shown is all there was" in site.client("viewer").get("/health").text
     assert "Not watched from the start" in site.client("viewer").get("/health?range=7d").text
+
+
+def test_a_file_has_the_gaps_newest_first(own_shop: Site) -> None:
+    text = own_shop.client("auditor").get("/health/gaps/export.csv").text
+    rows = [row for row in csv.DictReader(io.StringIO(text)) if not row["cause"].startswith("#")]
+    assert [(row["cause"], row["lost"], row["seconds"]) for row in rows] == [
+        ("socket overrun", "1204", "120.0"),
+        ("collector not running", "", "1200.0"),
+    ]

@@ -64,3 +64,25 @@ def test_an_edge_opens_with_its_services(shop: Site) -> None:
     panel = client.get("/map/edge", query_string={"range": "24h", "edge": edge["id"]}).text
     assert "24 denied" in panel
     assert client.get("/map/edge?edge=nothing").status_code == 404
+
+
+def test_a_file_has_the_edges_of_the_table_in_its_order(own_shop: Site) -> None:
+    client = own_shop.client("auditor")
+    rows = [json.loads(line) for line in client.get("/map/export.json?range=24h&sort=-bytes").text.splitlines()]
+    rows = [row for row in rows if "remark" not in row]
+    assert len(rows) == 16
+    assert [row["bytes"] for row in rows] == sorted((row["bytes"] for row in rows), reverse=True)
+    assert any("tcp/5432" in row["services"] for row in rows)
+    assert "change" not in rows[0]
+    denied = client.get("/map/export.json?range=24h&q=verdict:+denied").text
+    assert {json.loads(line).get("verdict", "denied") for line in denied.splitlines()} == {"denied"}
+
+
+def test_a_file_of_a_comparison_has_the_change_and_its_doubts(own_shop: Site) -> None:
+    text = own_shop.client("auditor").get("/map/export.json?range=24h&compare=1").text
+    assert {json.loads(line).get("change", "remark") for line in text.splitlines()} >= {"new", "remark"}
+    assert "may only have been missed" in text and text.count("gap on shop-1") == 2
+
+
+def test_a_file_calls_nothing_new_where_nobody_watched_before(site: Site) -> None:
+    assert "nothing is called new or gone" in site.client("auditor").get("/map/export.csv?compare=1").text

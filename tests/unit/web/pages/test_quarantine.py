@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 from ringfence.model.quarantine import QuarantineState
 from tests.support.site import Site
+from web.pages.quarantine import FORMER
 
 
 def test_plan_reason_order_proof_release(own_shop: Site) -> None:
@@ -64,3 +68,26 @@ def test_the_list_says_who_and_until_when(shop: Site, site: Site) -> None:
     assert "response rule contain-scanners" in shop.client("viewer").get("/quarantine").text
     assert "Nobody is isolated" in site.client("viewer").get("/quarantine").text
     assert shop.client("viewer").get("/quarantine/nothing").status_code == 404
+
+
+def test_the_page_has_the_newest_of_many_and_the_file_has_all(own_shop: Site) -> None:
+    held = own_shop.state.quarantines.get("q-coupon")
+    assert held is not None
+    for number in range(FORMER + 3):
+        made = replace(
+            held,
+            id=f"q-{number}",
+            workload=f"w-{number}",
+            created=own_shop.clock(),
+            state=QuarantineState.RELEASED,
+            released=own_shop.clock(),
+            released_by="ada",
+        )
+        own_shop.state.quarantines.add(made)
+    client = own_shop.client("auditor")
+    text = client.get("/quarantine").text
+    assert "1 workload isolated" in text
+    assert f"the newest {FORMER}" in text
+    rows = [json.loads(line) for line in client.get("/quarantine/export.json").text.splitlines()]
+    assert [row["id"] for row in rows] == ["q-coupon", *(f"q-{number}" for number in reversed(range(FORMER + 3)))]
+    assert (rows[0]["checks_passed"], rows[0]["checks"], rows[0]["state"]) == (2, 2, "verified")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import re
 from dataclasses import replace
 from ipaddress import ip_network
 
 from ringfence.model.workload import Attachment, NetworkKind, WorkloadKind
 from tests.support.site import Site
+from web.pages.workloads import MOST_FINDINGS
 
 
 def test_those_that_need_attention_come_first(shop: Site) -> None:
@@ -73,3 +78,27 @@ def test_a_named_network_outside_has_a_page_and_is_no_workload_of_ours(own_shop:
     assert "12 workloads" in client.get("/workloads").text
     assert len(client.get("/api/v1/workloads").get_json()["workloads"]) == 12
     assert client.get("/api/v1/workloads/o1").get_json()["mode"] is None
+
+
+def test_a_file_has_what_the_search_finds_in_the_order_of_the_list(own_shop: Site) -> None:
+    client = own_shop.client("auditor")
+    text = client.get("/workloads/export.csv?range=24h&name=POSTGRES").text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["name"] for row in rows if not row["id"].startswith("#")] == ["db"]
+    assert (rows[0]["networks"], rows[0]["mode"], rows[0]["enforcement"]) == ("shop_backend", "monitor", "in force")
+    assert rows[0]["addresses"].startswith("172.20.0.13;")
+    assert list(own_shop.audit.records())[-1].event.detail["name"] == "postgres"
+    every = [json.loads(line) for line in client.get("/workloads/export.json?sort=-flows").text.splitlines()]
+    flows = [row["flows"] for row in every if "remark" not in row]
+    assert flows == sorted(flows, reverse=True) and len(flows) == 12
+    assert client.get("/workloads/export.csv?sort=colour").status_code == 400
+
+
+def test_of_many_findings_the_page_says_how_many_it_leaves_out(own_shop: Site) -> None:
+    db = own_shop.workloads()["db"]
+    drift = own_shop.state.findings.get("f-drift")
+    assert drift is not None
+    for number in range(MOST_FINDINGS + 2):
+        own_shop.state.findings.record(replace(drift, id=f"m{number}", key=f"m{number}", workload=db.id))
+    text = own_shop.client("viewer").get(f"/workloads/{db.id}").text
+    assert re.search(r"and \d+ more under <a href=\"/findings\?q=workload%3A\+", text)
