@@ -10,6 +10,7 @@ import { startMenus } from "./menus.js";
 import { startRows } from "./rows.js";
 import { startSettings } from "./settings.js";
 import { startUpdates } from "./updates.js";
+import { startWidths } from "./widths.js";
 
 /** @type {Array<[string, (element: HTMLElement) => void]>} */
 const PARTS = [
@@ -19,6 +20,7 @@ const PARTS = [
   ["[data-live]", startLive],
   ["[data-map]", startMap],
   ["[data-rows]", startRows],
+  ["[data-widths]", startWidths],
 ];
 const started = new WeakSet();
 
