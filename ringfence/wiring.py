@@ -39,8 +39,9 @@ from ringfence.service.reporting import Reporting
 from ringfence.service.watch import Watch
 from ringfence.store.flows import FlowStore
 from ringfence.store.open import open_flow_store, open_state_store
-from ringfence.store.state import State
+from ringfence.store.state import ReportRecord, State
 from web.app import create_app
+from web.changes import FLOWS, TOPICS
 from web.serve import Server, serve
 from web.services import Services
 
@@ -126,7 +127,7 @@ def _connect(config: Config, roles: Roles, locks: ExitStack, stores: Stores) -> 
     feed = Feed()
     policy = PolicyInForce(stores.state.policies)
     accounting = Accounting(stores.audit)
-    reporting = _reporting(config, stores, accounting)
+    reporting = _reporting(config, stores, accounting, feed)
     celery = create_celery(config.jobs.broker, reporting)
     watch = (
         Watch(config=config, state=stores.state, flows=stores.flows, policy=policy, accounting=accounting, feed=feed)
@@ -184,7 +185,10 @@ def build_jobs(config: Config) -> tuple[Celery, Callable[[], None]]:
     return create_celery(config.jobs.broker, reporting), close
 
 
-def _reporting(config: Config, stores: Stores, accounting: Accounting) -> Reporting:
+def _reporting(config: Config, stores: Stores, accounting: Accounting, feed: Feed) -> Reporting:
+    def tell(record: ReportRecord) -> None:
+        feed.publish("report", {"id": record.id, "state": record.state})
+
     return Reporting(
         state=stores.state,
         flows=stores.flows,
@@ -193,6 +197,7 @@ def _reporting(config: Config, stores: Stores, accounting: Accounting) -> Report
         retention=timedelta(days=config.store.retention_days),
         account=accounting.account,
         clock=utc_now,
+        changed=tell,
     )
 
 
@@ -246,8 +251,17 @@ def _web(
         status=_Status(config, watch),
         live=feed if watch else None,
         stalled=stalled,
+        elsewhere=changed_elsewhere(config),
     )
     return serve(create_app(services), config.web.address, config.web.port)
+
+
+def changed_elsewhere(config: Config) -> frozenset[str]:
+    """The topics that the feed of this process does not tell in full: other hosts write to shared stores, and reports
+    of workers end in their processes. Nobody carries news between processes, so pages look at the stores for these."""
+    if config.store.state != "sqlite" or config.store.flows != "duckdb":
+        return frozenset({*TOPICS, FLOWS})
+    return frozenset() if config.jobs.broker == MEMORY else frozenset({"report"})
 
 
 def _send_report(celery: Celery, report_id: str) -> None:

@@ -16,7 +16,7 @@ from web.actions import Actions
 
 
 class LiveMessage(Protocol):
-    """Something that happened: `topic` is flows, finding, quarantine, enforcement or gap."""
+    """Something that happened: `topic` is flows or one of `web.changes.TOPICS`."""
 
     @property
     def number(self) -> int: ...
@@ -46,7 +46,8 @@ class LiveFeed(Protocol):
 class Services:
     """`status` returns plain figures of this process: `version`, `limits` (sentences) and `doctor` (rows with name,
     state, detail, hint), each optional. `live` None: this process sees no flows itself, the store is asked instead.
-    `stalled` names the loops of this process that do not go on."""
+    `stalled` names the loops of this process that do not go on. `elsewhere` are the topics that other processes change
+    too, in the shared stores and without a word in `live`."""
 
     flows: FlowReader
     state: State
@@ -57,3 +58,4 @@ class Services:
     status: Callable[[], Mapping[str, Any]]
     live: LiveFeed | None = None
     stalled: Callable[[], Sequence[str]] = tuple
+    elsewhere: frozenset[str] = frozenset()

@@ -42,9 +42,15 @@ def stream_of(render: Callable[[Event], Event]) -> Response:
 
 
 def changes_stream() -> Response:
-    """A stream of the topics that change."""
-    given = services()
-    return _streamed(changes(given.live, given.clock, _last_id()))
+    """A stream of the topics that change; of new flows only when they are asked for (`flows=1`)."""
+    given, last_id = services(), _last_id()
+    flows = request.args.get("flows") == "1"
+
+    def told() -> Iterator[Event | None]:
+        with given.live.watching() if given.live and flows else nullcontext():
+            yield from changes(given.live, given.clock, last_id, flows=flows, elsewhere=given.elsewhere)
+
+    return _streamed(told())
 
 
 def paced(events: Iterator[Event | None], clock: Clock, place: Place, admitted: Callable[[], bool]) -> Iterator[str]:

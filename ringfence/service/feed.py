@@ -16,7 +16,7 @@ HISTORY = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One thing that happened: `topic` is flows, finding, quarantine, enforcement or gap."""
+    """One thing that happened: `topic` is flows, finding, quarantine, enforcement, gap, host, workload or report."""
 
     number: int
     topic: str

@@ -33,7 +33,10 @@ COMPUTED = 90
 class Advance:
     """Keeps in the record how far one report is, at most once in `EVERY`; while the store is away it goes unsaid."""
 
-    def __init__(self, reports: Reports, report_id: str, clock: Clock) -> None:
+    def __init__(
+        self, reports: Reports, report_id: str, clock: Clock, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        self._changed = changed
         self._reports = reports
         self._id = report_id
         self._clock = clock
@@ -50,6 +53,7 @@ class Advance:
         self._told = now
         with contextlib.suppress(StoreUnavailable):
             self._reports.advance(self._id, progress=percent, step=step)
+            self._changed()
 
 
 class Reporting:
@@ -65,7 +69,9 @@ class Reporting:
         retention: timedelta,
         account: Callable[[AuditEvent], None],
         clock: Clock,
+        changed: Callable[[ReportRecord], None] = lambda record: None,
     ) -> None:
+        """`changed` is told when a report has come further, and when it ended."""
         self._state = state
         self._flows = flows
         self._audit = audit
@@ -73,6 +79,7 @@ class Reporting:
         self._retention = retention
         self._account = account
         self._clock = clock
+        self._changed = changed
         self._one_at_a_time = threading.Lock()
         self._log = logger("reporting")
 
@@ -85,7 +92,7 @@ class Reporting:
             if record is None:
                 return
             try:
-                advance = Advance(self._state.reports, record.id, self._clock)
+                advance = Advance(self._state.reports, record.id, self._clock, lambda: self._changed(record))
                 document = make_report(
                     record.kind,
                     record.parameters,
@@ -101,19 +108,23 @@ class Reporting:
                 self._later(record, error)
                 return
             except RingfenceError as error:
-                self._state.reports.save(replace(record, state="failed", error=str(error)))
+                self._end(replace(record, state="failed", error=str(error)))
                 return
             except Exception:
-                self._state.reports.save(replace(record, state="failed", error="an internal error; see the log"))
+                self._end(replace(record, state="failed", error="an internal error; see the log"))
                 raise
             done = replace(record, state="done", title=document.title, digest=document.digest, files=files)
-            self._state.reports.save(replace(done, progress=100, step=""))
+            self._end(replace(done, progress=100, step=""))
+
+    def _end(self, record: ReportRecord) -> None:
+        self._state.reports.save(record)
+        self._changed(record)
 
     def _later(self, record: ReportRecord, error: StoreUnavailable) -> None:
         """The order stands and is tried again from the list of what is pending; not for ever."""
         self._log.warning("report waits for a store", report=record.id, error=str(error))
         if self._clock() - record.created > PATIENCE:
-            self._state.reports.save(replace(record, state="failed", error=str(error)))
+            self._end(replace(record, state="failed", error=str(error)))
         self._state.reports.release(record.id)
 
     def apply_retention(self) -> None:

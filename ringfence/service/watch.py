@@ -181,6 +181,7 @@ class Watch:
         self._enforcing.inventory_changed()
         self.enforcing_loop.wake()
         self._state.workloads.save(workloads)
+        self._feed.publish("workload", {"workloads": len(workloads)})
 
     def _rule_name(self, number: int) -> RuleRef | None:
         return self._enforcing.rule_name(number)
@@ -217,6 +218,7 @@ class Watch:
         rollout = self._enforcing.rollout
         facts["rollout"] = rollout.facts() if rollout is not None else None
         self._state.hosts.report(HostStatus(host=self._config.host, at=utc_now(), facts=facts))
+        self._feed.publish("host", {"host": self._config.host})
         if facts["rollout"] != self._rollout:
             # Told when it can be read: what the enforcer reported came before the host's word of it.
             self._rollout = facts["rollout"]

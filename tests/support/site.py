@@ -118,6 +118,7 @@ class Site:
             retention=timedelta(days=30),
             account=lambda event: None,
             clock=self.clock,
+            changed=lambda record: self.feed.publish("report", {"id": record.id}),
         )
         orders = Orders(
             state=self.state,
@@ -194,6 +195,7 @@ class Site:
                 self.state.quarantines.settle(
                     replace(item, state=QuarantineState.VERIFIED, proof=proof(self.clock()), connections_cut=3)
                 )
+            self.feed.publish("quarantine", {"id": item.id})
 
     def _fill(self) -> None:
         now = self.clock()

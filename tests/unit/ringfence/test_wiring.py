@@ -13,8 +13,9 @@ from ringfence.errors import ConfigError, StoreLocked
 from ringfence.model.event import EventAction
 from ringfence.service.lock import DataLock
 from ringfence.service.notes import record
-from ringfence.wiring import SERVER, Roles, build, build_jobs
+from ringfence.wiring import SERVER, Roles, build, build_jobs, changed_elsewhere
 from tests.support.wait import wait_until
+from web.changes import TOPICS
 
 ALONE = Roles(watch=False, web=True, jobs=True)
 
@@ -70,3 +71,10 @@ def test_the_jobs_of_a_worker_know_the_work(tmp_path: Path) -> None:
     app, close = build_jobs(_config(tmp_path, **{"jobs.broker": "redis://127.0.0.1:1/0"}))
     close()
     assert {"ringfence.report", "ringfence.retention", "ringfence.pending"} <= set(app.tasks)
+
+
+def test_a_page_looks_itself_for_what_other_processes_change(tmp_path: Path) -> None:
+    shared = changed_elsewhere(_config(tmp_path, **{"store.state": "postgresql+psycopg://u:p@h/d"}))
+    assert shared == {*TOPICS, "flows"}
+    assert changed_elsewhere(_config(tmp_path, **{"jobs.broker": "redis://127.0.0.1:1"})) == {"report"}
+    assert changed_elsewhere(_config(tmp_path)) == frozenset()

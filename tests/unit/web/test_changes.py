@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from itertools import islice
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count, islice
 
 from ringfence.service.feed import Feed
-from web.changes import TOPICS, changes
+from web.changes import ASK_SECONDS, SILENCE, TOPICS, changes
+from web.live import Event
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -63,3 +65,36 @@ def test_a_page_of_a_former_process_is_told_everything() -> None:
 
 def test_silence_is_told_so_that_the_stream_can_end() -> None:
     assert list(islice(changes(Feed(), lambda: NOW, sleep=_quiet), 2))[1] is None
+
+
+def _slow(step: float) -> Callable[[], datetime]:
+    """A clock that is `step` seconds further whenever it is read."""
+    reads = count()
+    return lambda: NOW + timedelta(seconds=step * next(reads))
+
+
+def _told(events: Iterator[Event | None], most: int) -> list[object]:
+    return [event.data for event in islice(events, most) if event and event.name == "change"]
+
+
+def test_what_other_processes_change_is_told_from_time_to_time() -> None:
+    feed = Feed()
+    feed.publish("quarantine", {})
+    told = _told(changes(feed, _slow(ASK_SECONDS), last_id="0", elsewhere={"report"}, sleep=_quiet), 2)
+    assert told == [["quarantine", "report"]]
+    assert _told(changes(feed, _slow(ASK_SECONDS), elsewhere=(), sleep=_quiet), 2) == []
+
+
+def test_that_hosts_are_silent_is_news_as_well() -> None:
+    feed = Feed()
+    feed.publish("gap", {})
+    told = _told(changes(feed, _slow(SILENCE.total_seconds()), last_id="0", sleep=_quiet), 2)
+    assert told == [["gap", "host"]]
+
+
+def test_flows_are_told_only_to_those_who_ask() -> None:
+    feed = Feed()
+    for topic in ("gap", "flows"):
+        feed.publish(topic, {})
+    assert _told(changes(feed, lambda: NOW, last_id="0", sleep=_quiet), 2) == [["gap"]]
+    assert _told(changes(feed, lambda: NOW, last_id="0", flows=True, sleep=_quiet), 2) == [["flows", "gap"]]

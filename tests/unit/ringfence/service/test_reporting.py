@@ -48,6 +48,8 @@ class Made:
         clock: Clock | None = None,
     ) -> None:
         self.events: list[AuditEvent] = []
+        self.advanced: list[tuple[str, str]] = []
+        self.ended: list[tuple[str, str]] = []
         self.folder = estate.folder / "reports"
         self.reporting = Reporting(
             state=estate.state,
@@ -57,7 +59,11 @@ class Made:
             retention=timedelta(days=days),
             account=self.events.append,
             clock=clock or (lambda: NOW + later),
+            changed=self._note,
         )
+
+    def _note(self, record: ReportRecord) -> None:
+        (self.advanced if record.state == "running" else self.ended).append((record.id, record.state))
 
 
 def test_an_ordered_report_is_made_with_its_files_and_digest(tmp_path: Path) -> None:
@@ -70,6 +76,8 @@ def test_an_ordered_report_is_made_with_its_files_and_digest(tmp_path: Path) -> 
         assert found is not None
         assert (found.state, bool(found.digest), set(found.files)) == ("done", True, {"html", "csv", "json"})
         assert made.reporting.pending_reports() == ()
+        assert made.ended == [("r1", "done")]
+        assert made.advanced
 
 
 class WatchedFlows:
@@ -159,10 +167,12 @@ def test_what_another_worker_has_in_hand_is_left_to_it_until_its_claim_ends(tmp_
 def test_what_cannot_be_made_says_why(tmp_path: Path) -> None:
     with Estate(tmp_path) as estate:
         _order(estate, kind="horoscope")
-        Made(estate).reporting.make_report("r1")
+        made = Made(estate)
+        made.reporting.make_report("r1")
         found = estate.state.reports.get("r1")
         assert found is not None
         assert found.state == "failed"
+        assert made.ended == [("r1", "failed")]
         assert "horoscope" in found.error
 
 

@@ -22,7 +22,7 @@ from tests.support.estate import NOW, Estate
 from tests.support.wait import wait_until
 
 
-def _watch(estate: Estate, machine: Host | None = None, **flags: str) -> Watch:
+def _watch(estate: Estate, machine: Host | None = None, feed: Feed | None = None, **flags: str) -> Watch:
     settings = {"general.data_dir": str(estate.folder), "docker.endpoints": "", "general.host": "h1"}
     return Watch(
         config=load(environment={}, flags=settings | flags),
@@ -30,7 +30,7 @@ def _watch(estate: Estate, machine: Host | None = None, **flags: str) -> Watch:
         flows=estate.flows,
         policy=PolicyInForce(estate.state.policies),
         accounting=Accounting(estate.audit),
-        feed=Feed(),
+        feed=feed or Feed(),
         machine=machine,
     )
 
@@ -139,4 +139,14 @@ def test_a_heartbeat_says_how_far_the_policy_has_come_and_tells_it_when_it_chang
         for _ in range(2):
             watch._heartbeat()
         assert estate.state.hosts.list()[0].facts["rollout"] == {"revision": 3, "workloads": 0}
-        assert [message.topic for message in watch._feed.after(told, 0)] == ["enforcement"]
+        topics = [message.topic for message in watch._feed.after(told, 0)]
+        assert topics == ["host", "enforcement", "host"]
+
+
+def test_workloads_and_the_heartbeat_of_the_host_are_told_to_pages(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        feed = Feed()
+        watch = _watch(estate, feed=feed)
+        watch._workloads_changed(())
+        watch._heartbeat()
+        assert [message.topic for message in feed.after(0, 0)] == ["workload", "host"]
