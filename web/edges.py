@@ -90,6 +90,20 @@ class Node:
     quarantined: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """All edges from one group of the map to another, most denied first, then most bytes."""
+
+    src: str
+    dst: str
+    edges: tuple[Edge, ...]
+
+    @property
+    def shown(self) -> Shown:
+        denied, staged = (sum(getattr(edge, name) for edge in self.edges) for name in ("denied", "staged_denied"))
+        return of_counts(sum(edge.flows for edge in self.edges), denied, staged)
+
+
 def edges_of(flows: FlowReader, query: FlowQuery) -> Edges:
     """Edges, most denied first, then most flows."""
     table = flows.summarize(query, BY, limit=LIMIT)
@@ -192,6 +206,18 @@ def nodes_of(
         )
         for node, name in sorted(ends.items(), key=lambda item: item[1])
     )
+
+
+def bundle_of(edges: Iterable[Edge], nodes: Iterable[Node], wanted: str) -> Bundle | None:
+    """What the map draws as one line, by its id `group:A>group:B`; a node without a group is a group by its name."""
+    if not wanted.startswith("group:"):
+        return None
+    home = {node.id: node.group or node.name for node in nodes}
+    found = [edge for edge in edges if f"group:{home[edge.key[0]]}>group:{home[edge.key[1]]}" == wanted]
+    if not found:
+        return None
+    src, dst = (home[end] for end in found[0].key)
+    return Bundle(src=src, dst=dst, edges=tuple(sorted(found, key=lambda edge: (-edge.denied, -edge.bytes, edge.id))))
 
 
 def group_of(workload: Workload, by: str) -> str:

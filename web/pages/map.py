@@ -11,7 +11,7 @@ from flask import Blueprint
 from audit.report.completeness import unrecorded
 from web.comparison import Comparison, Watched, compare
 from web.download import Table, conditions_of, in_columns, offer
-from web.edges import Edge, Edges, Port, edge_filter, edges_of, nodes_of
+from web.edges import Edge, Edges, Port, bundle_of, edge_filter, edges_of, nodes_of
 from web.flow_questions import gaps_in, query_of, ways_out
 from web.guard import services
 from web.problems import Refused
@@ -63,6 +63,7 @@ def show() -> tuple[str, int]:
     edges = answer.edges
     nodes = nodes_of(edges, workloads, group_by, quarantined_ids())
     selected = next((edge for edge in edges if edge.id == found.address.one("edge")), None)
+    bundle = bundle_of(edges, nodes, found.address.one("edge"))
     return page(
         "pages/map.html",
         answered=True,
@@ -79,6 +80,7 @@ def show() -> tuple[str, int]:
         gaps=gaps_in(given.flows, found.window),
         ways=() if edges else ways_out(given.flows, found.window, found.bar),
         selected=selected,
+        bundle=bundle,
         **context,
     ), 200
 
@@ -149,14 +151,19 @@ def _service(port: Port) -> str:
 
 @blueprint.get("/map/edge")
 def edge() -> str:
-    """The panel of one edge."""
+    """The panel of one edge, or of all that are drawn as one between two groups."""
     found = strict_scope()
     wanted = found.address.one("edge")
-    answer = edges_of(services().flows, query_of(found.window, found.bar))
-    selected = next((item for item in answer.edges if item.id == wanted), None)
-    if selected is None:
+    edges = edges_of(services().flows, query_of(found.window, found.bar)).edges
+    selected = next((item for item in edges if item.id == wanted), None)
+    if selected is not None:
+        return page("fragments/edge_panel.html", selected=selected, edge_filter=edge_filter(selected))
+    workloads = services().state.workloads.current()
+    nodes = nodes_of(edges, workloads, found.address.one("group") or "network", frozenset())
+    bundle = bundle_of(edges, nodes, wanted)
+    if bundle is None:
         raise Refused(404, "There is no such edge in this time range.")
-    return page("fragments/edge_panel.html", selected=selected, edge_filter=edge_filter(selected))
+    return page("fragments/bundle_panel.html", bundle=bundle)
 
 
 def quarantined_ids() -> frozenset[str]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from ringfence.store.flows import FlowQuery
 from tests.support.site import Site
 from web.bar import read_bar
-from web.edges import OUTSIDE, Edges, compared, edge_filter, edges_of, group_of, nodes_of
+from web.edges import OUTSIDE, Edges, bundle_of, compared, edge_filter, edges_of, group_of, nodes_of
 from web.verdicts import Shown
 
 
@@ -53,3 +53,16 @@ def test_nodes_stand_in_their_groups_and_silent_workloads_are_there_too(shop: Si
     assert group_of(known["db"], "host") == "shop-1"
     assert group_of(known["db"], "label.role") == "db"
     assert group_of(known["db"], "none") == ""
+
+
+def test_all_edges_between_two_groups_are_found_by_the_name_of_their_line(shop: Site) -> None:
+    edges = today(shop).edges
+    nodes = nodes_of(edges, shop.workloads().values(), "label.app", frozenset())
+    bundle = bundle_of(edges, nodes, "group:shop>group:shop")
+    known = {item.id for item in shop.workloads().values()}
+    assert bundle is not None
+    assert {edge.key for edge in bundle.edges} == {edge.key for edge in edges if known >= set(edge.key)}
+    assert (bundle.src, bundle.dst, bundle.shown) == ("shop", "shop", Shown.DENIED)
+    assert [edge.denied for edge in bundle.edges] == sorted((edge.denied for edge in bundle.edges), reverse=True)
+    assert bundle_of(edges, nodes, "group:shop>group:nobody") is None
+    assert bundle_of(edges, nodes, "shop>shop") is None
