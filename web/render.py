@@ -118,6 +118,6 @@ def ago(moment: datetime | None) -> Markup:
     found = scope()
     length = (found.now - moment).total_seconds()
     text = f"in {words.in_duration(-length)}" if length < -1 else f"{words.in_duration(max(length, 0))} ago"
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+    return Markup('<time data-ago datetime="{}" title="{}">{}</time>').format(
         words.in_iso(moment), words.in_full(moment, found.zone), text if abs(length) >= 1 else "just now"
     )

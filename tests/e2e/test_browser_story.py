@@ -62,8 +62,7 @@ def test_from_the_first_login_to_the_report(
         follow_the_live_tail(page, base, api, db)
         page.goto(f"{base}/map?range=15m")
         expect(page.locator("#map-canvas canvas").first).to_be_visible()
-        traffic.scan(coupon.netns_path, db.address(4), range(1, 9), timeout=0.3)
-        watch_the_quarantine_appear(page, base)
+        watch_the_quarantine_appear(page, base, coupon, db)
         filter_the_denied_flows(page, base)
         report = download_the_report(page, base)
     assert "coupon" in report
@@ -93,14 +92,30 @@ def follow_the_live_tail(page: Page, base: str, api: Container, db: Container) -
     page.goto(f"{base}/flows?q=destination.port%3A+5432")
     page.get_by_role("button", name="Live").click()
     expect(page.locator("[data-live-state]")).to_have_text("live")
+    mark(page)
     traffic.tcp_connections(api.netns_path, db.address(4), 5432, 3)
     expect(page.locator("table.flows tbody tr", has_text="api")).to_have_count(3)
+    assert marked(page)
 
 
-def watch_the_quarantine_appear(page: Page, base: str) -> None:
+def watch_the_quarantine_appear(page: Page, base: str, coupon: Container, db: Container) -> None:
     page.goto(f"{base}/quarantine")
-    expect(page.locator("main")).to_contain_text("coupon", timeout=20_000)
-    expect(page.locator("main")).to_contain_text("verified", timeout=20_000)
+    expect(page.get_by_role("heading", name="Nobody is isolated")).to_be_visible()
+    mark(page)
+    traffic.scan(coupon.netns_path, db.address(4), range(1, 9), timeout=0.3)
+    row = page.locator("main tbody tr", has_text="coupon")
+    expect(row).to_be_visible(timeout=20_000)
+    expect(row).to_contain_text("verified", timeout=20_000)
+    assert marked(page)
+
+
+def mark(page: Page) -> None:
+    page.evaluate("window.marked = true")
+
+
+def marked(page: Page) -> bool:
+    """Whether the document is still the one that was marked: nothing was loaded anew."""
+    return bool(page.evaluate("window.marked === true"))
 
 
 def filter_the_denied_flows(page: Page, base: str) -> None:

@@ -78,9 +78,11 @@ def test_a_running_report_shows_how_far_it_is_until_it_is_done(page: Page, shop:
     bar = page.get_by_role("progressbar", name="Flow report: how far it is")
     expect(bar).to_have_js_property("value", 0)
     site.state.reports.advance("r1", progress=45, step="edges")
+    site.feed.publish("report", {})
     expect(bar).to_have_js_property("value", 45)
     expect(page.locator("[data-refresh=reports]")).to_contain_text("45 %, edges")
     site.state.reports.save(replace(record, state="done", progress=100))
+    site.feed.publish("report", {})
     expect(bar).to_have_count(0)
 
 

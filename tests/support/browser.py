@@ -16,8 +16,8 @@ from web.serve import serve
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 FAILED = 400
-STATUS = "Failed to load resource: the server responded with a status of 4"
-"""Chromium repeats a refusal on the console without saying whose it is; the answer itself is looked at instead."""
+STATUS = "Failed to load resource: the server responded with a status of "
+"""Chromium repeats a refusal or failure on the console without saying whose it is; the answer is looked at instead."""
 
 
 @dataclass

@@ -80,12 +80,10 @@ def _former() -> Iterator[Quarantine]:
 
 @blueprint.get("/quarantine/<quarantine_id>")
 def one(quarantine_id: str) -> str:
-    """A page, or with htmx the part that changes while it is applied or released."""
     found = services().state.quarantines.get(quarantine_id)
     if found is None:
         raise NotFound("no such quarantine")
-    template = "fragments/quarantine.html" if request.headers.get("HX-Request") else "pages/quarantine.html"
-    return page(template, item=found)
+    return page("pages/quarantine.html", item=found)
 
 
 @blueprint.get("/quarantine/plan/<workload_id>")

@@ -58,6 +58,13 @@ def test_a_fragment_tells_the_browser_to_go_to_the_login(shop: Site) -> None:
     assert answer.headers["HX-Redirect"] == "/login"
 
 
+def test_a_fragment_that_fails_says_why_and_is_no_page(shop: Site) -> None:
+    answer = shop.client("viewer").get("/flows/panel/gone", headers={"HX-Request": "true"})
+    assert answer.status_code == 404
+    assert answer.text.startswith("<div")
+    assert "<span data-sentence>This flow is not stored (any more)</span>" in answer.text
+
+
 def test_an_unknown_address_is_an_honest_page(shop: Site) -> None:
     answer = shop.client("viewer").get("/nothing")
     assert answer.status_code == 404

@@ -26,6 +26,16 @@ export function csrfToken() {
   return document.querySelector('meta[name="csrf-token"]')?.getAttribute("content") ?? "";
 }
 
+/** The library that fetches fragments. @returns {any} */
+export function htmx() {
+  return /** @type {any} */ (window).htmx;
+}
+
+/** Fetch a fragment into the side panel; when it fails the panel says so. @param {string} path */
+export function openPanel(path) {
+  htmx().ajax("GET", path, { target: "#panel", swap: "innerHTML" }).catch(() => undefined);
+}
+
 /** The address of this page with some parameters replaced; null removes one. @param {Record<string, string|null>} changes */
 export function address(changes) {
   const url = new URL(location.href);

@@ -81,6 +81,7 @@ function closePanel() {
   const panel = document.getElementById("panel");
   if (!panel || !panel.firstElementChild) return false;
   panel.replaceChildren();
+  panel.dispatchEvent(new Event("rf:closed"));
   for (const row of document.querySelectorAll('tr[aria-selected="true"]')) row.removeAttribute("aria-selected");
   const url = new URL(location.href);
   for (const name of ["flow", "edge"]) url.searchParams.delete(name);

@@ -1,5 +1,6 @@
 // @ts-check
 // The live tail: new rows on top as they come; it holds still while the pointer is on the table, and says how many wait.
+// An empty list has its table too, hidden: the first row brings it to light.
 import { icon, say } from "./dom.js";
 import { follow } from "./stream.js";
 
@@ -14,9 +15,10 @@ export function startLive(button) {
   /** @type {HTMLTableRowElement[]} */
   let waiting = [];
   const state = /** @type {HTMLElement} */ (document.querySelector("[data-live-state]"));
-  const table = /** @type {HTMLTableElement|null} */ (document.querySelector("table.flows"));
+  const table = /** @type {HTMLTableElement} */ (document.querySelector("table.flows"));
+  const nothing = document.querySelector("[data-nothing]");
 
-  const held = () => Boolean(table?.matches(":hover"));
+  const held = () => table.matches(":hover");
 
   function settle() {
     if (held()) {
@@ -26,13 +28,13 @@ export function startLive(button) {
     const rows = waiting;
     waiting = [];
     for (const row of rows) put(row);
+    if (nothing && rows.length) uncover();
     state.textContent = stop ? `live${leftOut}` : "";
   }
 
   /** @param {HTMLTableRowElement} row */
   function put(row) {
-    const body = table?.tBodies[0];
-    if (!body) return location.reload();
+    const body = table.tBodies[0];
     const known = body.querySelector(`tr[data-flow="${CSS.escape(row.dataset.flow ?? "")}"]`);
     if (known) {
       if (known.getAttribute("aria-selected")) row.setAttribute("aria-selected", "true");
@@ -42,6 +44,15 @@ export function startLive(button) {
       body.prepend(row);
     }
     while (body.rows.length > KEPT) body.deleteRow(-1);
+  }
+
+  /** There was nothing, so what stands in the table is all there is. */
+  function uncover() {
+    nothing?.remove();
+    table.closest("[hidden]")?.removeAttribute("hidden");
+    const count = table.tBodies[0].rows.length;
+    const heading = document.querySelector("[data-total]");
+    if (heading) heading.textContent = `${count} ${count === 1 ? "flow" : "flows"}`;
   }
 
   /** @param {MessageEvent} event */
@@ -95,7 +106,7 @@ export function startLive(button) {
   }
 
   button.addEventListener("click", () => (stop ? close() : open()));
-  table?.addEventListener("mouseleave", () => setTimeout(settle, 50));
-  table?.addEventListener("mouseenter", settle);
+  table.addEventListener("mouseleave", () => setTimeout(settle, 50));
+  table.addEventListener("mouseenter", settle);
   if (new URLSearchParams(location.search).get("live") === "1") open();
 }

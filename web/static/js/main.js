@@ -3,13 +3,16 @@
 import { startBar } from "./bar.js";
 import { startChart } from "./chart.js";
 import { startEditor } from "./editor.js";
+import { startFailures } from "./failures.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
 import { startMap } from "./map.js";
 import { startMenus } from "./menus.js";
-import { startRows } from "./rows.js";
+import { startMoments } from "./moments.js";
+import { startRowKeys, startRows } from "./rows.js";
 import { startSettings } from "./settings.js";
 import { startUpdates } from "./updates.js";
+import { startWaiting } from "./waiting.js";
 import { startWidths } from "./widths.js";
 
 /** @type {Array<[string, (element: HTMLElement) => void]>} */
@@ -38,7 +41,11 @@ function start(root) {
 startSettings();
 startMenus();
 startKeys();
+startRowKeys();
+startFailures();
+startWaiting();
 startUpdates();
+startMoments();
 start(document);
 document.body.addEventListener("htmx:load", (event) => start(/** @type {ParentNode} */ (event.target)));
 // Tests, and anybody who drives the page, see here that keys and buttons answer.

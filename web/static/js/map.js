@@ -1,6 +1,6 @@
 // @ts-check
 // The map: workloads in their groups, edges by verdict and volume, stable between visits.
-import { colour } from "./dom.js";
+import { colour, openPanel } from "./dom.js";
 
 /** @type {Record<string, string>} */
 const COLOURS = { allowed: "allowed-fill", denied: "denied-fill", "staged-denied": "staged-fill", unknown: "unknown-fill", quarantined: "quarantined-fill" };
@@ -15,14 +15,18 @@ export function startMap(place) {
   const kept = positions(key);
   const placed = elements.filter((item) => item.group === "nodes" && !item.data.compound).every((item) => kept[item.data.id]);
   for (const item of elements) if (kept[item.data.id] && item.group === "nodes" && !item.data.compound) item.position = kept[item.data.id];
+  // What was there before stays where it was; only what is new is given a place.
+  const fixed = elements.filter((item) => item.position).map((item) => ({ nodeId: item.data.id, position: { ...item.position } }));
   const cytoscape = /** @type {any} */ (window).cytoscape;
   const map = cytoscape({ container: place, elements, style: style(), layout: { name: "preset" }, minZoom: 0.1, maxZoom: 3 });
   /** @type {any} */ (place).map = map;
   if (placed) map.fit(undefined, 32);
   else
     map
-      .layout({ name: "fcose", quality: "proof", randomize: Object.keys(kept).length === 0, animate: false, padding: 32, nodeSeparation: 140, idealEdgeLength: 130, nodeRepulsion: 9000, nodeDimensionsIncludeLabels: true, packComponents: true })
+      .layout({ name: "fcose", quality: "proof", randomize: fixed.length === 0, fixedNodeConstraint: fixed, animate: false, padding: 32, nodeSeparation: 140, idealEdgeLength: 130, nodeRepulsion: 9000, nodeDimensionsIncludeLabels: true, packComponents: true })
       .run();
+  // Where nodes stand in groups the layout takes fixed places as wishes only.
+  for (const { nodeId, position } of fixed) map.getElementById(nodeId).position({ ...position });
   keep(map, key);
   map.on("dragfree", () => keep(map, key));
   const edges = () => map.elements("node, edge");
@@ -45,7 +49,7 @@ function openEdge(id) {
   const url = new URL(location.href);
   url.searchParams.set("edge", id);
   history.pushState({}, "", url);
-  /** @type {any} */ (window).htmx.ajax("GET", `/map/edge${url.search}`, { target: "#panel", swap: "innerHTML" });
+  openPanel(`/map/edge${url.search}`);
 }
 
 /** @param {any} given @returns {any[]} */

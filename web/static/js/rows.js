@@ -1,5 +1,6 @@
 // @ts-check
 // Tables by keyboard and click: up, down, Enter; a flow opens in the panel beside the list.
+import { openPanel } from "./dom.js";
 
 /** @param {HTMLElement} table */
 export function startRows(table) {
@@ -12,9 +13,15 @@ export function startRows(table) {
     event.preventDefault();
     openRow(row);
   });
+}
+
+/** Once for a page: its tables come and go. */
+export function startRowKeys() {
   document.addEventListener("keydown", (event) => {
-    if (!table.isConnected || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const focus = /** @type {HTMLElement} */ (document.activeElement);
+    const table = focus.closest("[data-rows]") ?? document.querySelector("[data-rows]");
+    if (!table) return;
     if (focus.matches("input, textarea, select, summary, button") || document.querySelector("dialog[open]")) return;
     const rows = /** @type {HTMLElement[]} */ ([...table.querySelectorAll("tbody tr:not(.older)")]);
     const at = rows.findIndex((row) => row.contains(focus));
@@ -44,5 +51,5 @@ function openRow(row) {
   const url = new URL(location.href);
   url.searchParams.set("flow", id);
   history.pushState({}, "", url);
-  /** @type {any} */ (window).htmx.ajax("GET", `/flows/panel/${encodeURIComponent(id)}${url.search}`, { target: "#panel", swap: "innerHTML" });
+  openPanel(`/flows/panel/${encodeURIComponent(id)}${url.search}`);
 }

@@ -1,68 +1,148 @@
 // @ts-check
-// Parts of a page that follow the state: they are fetched again when the server says something changed.
-import { say } from "./dom.js";
+// Parts of a page that follow the state: they are fetched again when the server says that something changed.
+import { remember, replace } from "./keep.js";
+import { inZone, readClock } from "./moments.js";
+import { tellNews } from "./news.js";
 import { follow } from "./stream.js";
 
+const LEAST_PAUSE = 500;
+/** A page that is slow to make is asked for the less often: at most this part of the time is spent on it. */
+const SHARE = 0.1;
+const PATIENCE = 30_000;
+const FIRST_RETRY = 2_000;
+const LAST_RETRY = 30_000;
+const SIGNED_OUT = "not live: signed out, reload to sign in";
+
+/** The names of the parts that show something old. @type {Set<string>} */
+const old = new Set();
+/** When each part was fetched. @type {Map<string, number>} */
+const fetched = new Map();
+let newest = Date.now();
+let notBefore = 0;
+let retryAfter = 0;
+let timer = 0;
+let busy = false;
+let stream = "live";
+
 export function startUpdates() {
-  for (const place of document.querySelectorAll("[data-refresh-every]")) {
-    setTimeout(() => refresh(place), Number(place.getAttribute("data-refresh-every")) * 1000);
+  const places = parts();
+  if (!places.length) return;
+  for (const place of places) remember(place);
+  const flows = places.some((place) => topicsOf(place).includes("flows")) ? "?flows=1" : "";
+  const known = document.querySelector("[data-updates]")?.getAttribute("data-updates") ?? "";
+  follow(`/changes${flows}`, { change }, tellStream, known);
+  document.addEventListener("visibilitychange", plan);
+  for (const name of ["pointerout", "focusout"]) document.addEventListener(name, () => old.size && setTimeout(plan, 50));
+}
+
+function parts() {
+  return [...document.querySelectorAll("[data-follow]")];
+}
+
+/** @param {Element} place */
+function topicsOf(place) {
+  return (place.getAttribute("data-follow") ?? "").split(" ");
+}
+
+/** @param {Element} place */
+function nameOf(place) {
+  return place.getAttribute("data-refresh") ?? "";
+}
+
+/** Most parts are in the page itself; some have an address of their own. @param {Element} place */
+function addressOf(place) {
+  return place.getAttribute("data-refresh-from") ?? location.href;
+}
+
+/** Whether somebody is in the midst of a list, which must not move away under them. @param {Element} place */
+function held(place) {
+  return place.hasAttribute("data-hold") && (place.matches(":hover") || place.contains(document.activeElement));
+}
+
+/** @param {MessageEvent} event */
+function change(event) {
+  /** @type {string[]} */
+  const topics = JSON.parse(event.data);
+  for (const place of parts()) if (topicsOf(place).some((topic) => topics.includes(topic))) old.add(nameOf(place));
+  plan();
+}
+
+/** Fetch when the first part that is old may be fetched. */
+function plan() {
+  clearTimeout(timer);
+  tell();
+  const due = parts().filter((place) => old.has(nameOf(place)) && !held(place)).map(dueAt);
+  if (busy || document.hidden || !due.length) return;
+  timer = window.setTimeout(refresh, Math.max(0, notBefore - Date.now(), Math.min(...due) - Date.now()));
+}
+
+/** @param {Element} place */
+function dueAt(place) {
+  const pace = Number(place.getAttribute("data-pace") ?? 0) * 1000;
+  return pace ? (fetched.get(nameOf(place)) ?? newest) + pace : 0;
+}
+
+async function refresh() {
+  busy = true;
+  const began = Date.now();
+  const known = new Set(old);
+  old.clear();
+  try {
+    const due = parts().filter((place) => known.has(nameOf(place)));
+    for (const address of new Set(due.map(addressOf))) show(await fetchPage(address), address);
+    retryAfter = 0;
+    newest = Date.now();
+    notBefore = newest + Math.max(LEAST_PAUSE, (newest - began) / SHARE);
+  } catch {
+    for (const name of known) old.add(name);
+    retryAfter = Math.min(LAST_RETRY, retryAfter * 2 || FIRST_RETRY);
+    notBefore = Date.now() + retryAfter;
   }
-  setInterval(countDown, 1000);
-  followChanges();
+  busy = false;
+  plan();
 }
 
-/** One stream per page tells which topics changed; what shows them is fetched again. */
-function followChanges() {
-  if (!document.querySelector("[data-follow]")) return;
-  const change = (/** @type {MessageEvent} */ event) => {
-    const topics = JSON.parse(event.data);
-    for (const place of document.querySelectorAll("[data-follow]")) {
-      const follows = (place.getAttribute("data-follow") ?? "").split(" ");
-      if (topics.some((/** @type {string} */ topic) => follows.includes(topic))) refresh(place);
+/** @param {string} address */
+async function fetchPage(address) {
+  const answer = await fetch(address, { signal: AbortSignal.timeout(PATIENCE) });
+  if (answer.redirected && new URL(answer.url).pathname !== new URL(address, location.href).pathname) {
+    stream = SIGNED_OUT;
+    throw new Error(stream);
+  }
+  if (!answer.ok) throw new Error(String(answer.status));
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+/** Every part of an address by its newest version: figures of one page belong together. @param {Document} page @param {string} address */
+function show(page, address) {
+  readClock(page);
+  for (const place of parts().filter((part) => addressOf(part) === address)) {
+    const name = nameOf(place);
+    const fresh = page.querySelector(`[data-refresh="${CSS.escape(name)}"]`);
+    if (held(place)) {
+      old.add(name);
+      continue;
     }
-  };
-  const newest = document.querySelector("[data-updates]")?.getAttribute("data-updates") ?? "";
-  follow("/changes", { change }, tellState, newest);
+    if (place.hasAttribute("data-news")) tellNews(/** @type {HTMLElement} */ (place), page);
+    else if (fresh && replace(place, fresh)) fresh.parentElement?.dispatchEvent(new Event("htmx:load", { bubbles: true }));
+    fetched.set(name, Date.now());
+  }
 }
 
-/** Say in the header that the page does not follow what changes; nothing while it does. @param {string} state */
-function tellState(state) {
+/** @param {string} state */
+function tellStream(state) {
+  stream = state;
+  tell();
+}
+
+/** Say in the header why something on the page may be old; nothing while all of it is new. */
+function tell() {
   const place = document.querySelector("[data-updates]");
   if (!(place instanceof HTMLElement)) return;
-  place.hidden = state === "live";
-  place.textContent = state === "live" ? "" : state;
-}
-
-/** Replace one section of the page by its newest version, which may have an address of its own. @param {Element} place */
-async function refresh(place) {
-  const response = await fetch(place.getAttribute("data-refresh-from") ?? location.href);
-  if (!response.ok) return say("The page could not be refreshed");
-  const text = await response.text();
-  const page = new DOMParser().parseFromString(text, "text/html");
-  const name = place.getAttribute("data-refresh") ?? "";
-  const fresh = page.querySelector(`[data-refresh="${CSS.escape(name)}"]`);
-  if (!fresh) return;
-  place.replaceWith(fresh);
-  fresh.parentElement?.dispatchEvent(new Event("htmx:load", { bubbles: true }));
-  const again = fresh.getAttribute("data-refresh-every");
-  if (again) setTimeout(() => refresh(fresh), Number(again) * 1000);
-}
-
-function countDown() {
-  for (const place of document.querySelectorAll("[data-until]")) {
-    const seconds = Math.round((Date.parse(place.getAttribute("data-until") ?? "") - Date.now()) / 1000);
-    place.textContent = seconds > 0 ? `in ${words(seconds)}` : "now";
-  }
-}
-
-/** @param {number} seconds */
-function words(seconds) {
-  const parts = [];
-  let rest = seconds;
-  for (const [name, size] of /** @type {Array<[string, number]>} */ ([["d", 86400], ["h", 3600], ["m", 60], ["s", 1]])) {
-    const count = Math.floor(rest / size);
-    rest -= count * size;
-    if (count) parts.push(`${count} ${name}`);
-  }
-  return parts.slice(0, 2).join(" ");
+  const since = `last updated ${inZone(newest)}`;
+  const waits = parts().some((part) => old.has(nameOf(part)) && held(part));
+  const text = stream !== "live" ? `${stream}; ${since}` : retryAfter ? `${since}, trying again` : waits ? "paused while you are in the list" : "";
+  place.classList.toggle("s-warn", stream !== "live" || retryAfter > 0);
+  if (place.textContent !== text) place.textContent = text;
+  place.hidden = !text;
 }

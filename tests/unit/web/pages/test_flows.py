@@ -172,3 +172,10 @@ def test_an_export_keeps_the_order_on_screen(own_shop: Site) -> None:
     ports = [json.loads(line)["dst_port"] for line in text.splitlines() if "flow_id" in line]
     assert ports == sorted(ports)
     assert len(ports) == 48
+
+
+def test_an_empty_list_has_its_table_too_for_what_comes_live(site: Site) -> None:
+    text = site.client("viewer").get("/flows").text
+    assert '<div class="scrolling" hidden>' in text
+    assert 'class="lines flows sticky"' in text
+    assert "No flows match" in text.split("data-nothing")[1]

@@ -38,3 +38,10 @@ def test_a_file_has_the_gaps_newest_first(own_shop: Site) -> None:
         ("socket overrun", "1204", "120.0"),
         ("collector not running", "", "1200.0"),
     ]
+
+
+def test_hosts_gaps_and_enforcement_follow_what_changes(shop: Site) -> None:
+    text = shop.client("viewer").get("/health").text
+    for part, topics in (("hosts", "host"), ("gaps", "gap host"), ("enforcement", "enforcement")):
+        assert f'data-refresh="{part}" data-follow="{topics}"' in text
+    assert "<time data-ago datetime=" in text.split('data-refresh="hosts"')[1].split("</section>")[0]

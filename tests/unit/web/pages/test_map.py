@@ -86,3 +86,21 @@ def test_a_file_of_a_comparison_has_the_change_and_its_doubts(own_shop: Site) ->
 
 def test_a_file_calls_nothing_new_where_nobody_watched_before(site: Site) -> None:
     assert "nothing is called new or gone" in site.client("auditor").get("/map/export.csv?compare=1").text
+
+
+def test_the_edges_that_are_drawn_as_one_between_groups_open_together(shop: Site) -> None:
+    client = shop.client("viewer")
+    query = {"range": "24h", "group": "label.role", "edge": "group:coupon>group:db"}
+    for path in ("/map", "/map/edge"):
+        text = client.get(path, query_string=query).text
+        assert "1 edge between groups" in text
+        assert "coupon → db" in text
+    assert client.get("/map/edge", query_string=query | {"edge": "group:coupon>group:nobody"}).status_code == 404
+
+
+def test_the_picture_says_what_is_new_and_the_table_follows(shop: Site, site: Site) -> None:
+    client = shop.client("viewer")
+    assert "data-news hidden" in client.get("/map?range=24h").text
+    assert "data-news" not in client.get("/map?range=24h&view=table").text
+    for one in (shop, site):
+        assert 'data-refresh="edges" data-follow="flows"' in one.client("viewer").get("/map?view=table").text

@@ -91,3 +91,13 @@ def test_the_page_has_the_newest_of_many_and_the_file_has_all(own_shop: Site) ->
     rows = [json.loads(line) for line in client.get("/quarantine/export.json").text.splitlines()]
     assert [row["id"] for row in rows] == ["q-coupon", *(f"q-{number}" for number in reversed(range(FORMER + 3)))]
     assert (rows[0]["checks_passed"], rows[0]["checks"], rows[0]["state"]) == (2, 2, "verified")
+
+
+def test_the_proof_follows_and_the_form_is_a_part_of_its_own(shop: Site) -> None:
+    text = shop.client("operator").get("/quarantine/q-coupon").text
+    assert "hx-trigger" not in text
+    proof, release = text.split('data-refresh="proof" data-follow="quarantine"')[1].split(
+        'data-refresh="release" data-follow="quarantine"'
+    )
+    assert "probe from inside" in proof
+    assert "Reason for the release" in release

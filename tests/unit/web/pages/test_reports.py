@@ -66,7 +66,7 @@ def test_a_running_report_shows_how_far_it_is_and_a_done_one_does_not(site: Site
     text = client.get("/reports").text
     assert '<progress max="100" value="45" aria-label="Flow report: how far it is">' in text
     assert "45 %, edges" in text
-    assert "data-refresh-every" in text
+    assert 'data-follow="report"' in text
     site.state.reports.save(replace(running, state="done", progress=100))
     assert "<progress" not in client.get("/reports").text
 
@@ -85,3 +85,9 @@ def test_no_report_is_made_over_an_impossible_range_or_filter(site: Site) -> Non
 @pytest.mark.parametrize("path", ["x/html", "../../etc/html", "x/exe"])
 def test_only_files_of_reports_are_served(site: Site, path: str) -> None:
     assert site.client("auditor").get(f"/reports/{path}").status_code == 404
+
+
+def test_the_history_follows_reports(site: Site) -> None:
+    text = site.client("viewer").get("/reports").text
+    assert 'data-refresh="reports" data-follow="report"' in text
+    assert "data-refresh-every" not in text

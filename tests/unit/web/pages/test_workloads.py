@@ -102,3 +102,8 @@ def test_of_many_findings_the_page_says_how_many_it_leaves_out(own_shop: Site) -
         own_shop.state.findings.record(replace(drift, id=f"m{number}", key=f"m{number}", workload=db.id))
     text = own_shop.client("viewer").get(f"/workloads/{db.id}").text
     assert re.search(r"and \d+ more under <a href=\"/findings\?q=workload%3A\+", text)
+
+
+def test_the_list_follows_and_holds_still_under_the_pointer(shop: Site) -> None:
+    text = shop.client("viewer").get("/workloads").text
+    assert 'data-refresh="workloads" data-follow="workload quarantine enforcement" data-pace="10" data-hold' in text

@@ -1,0 +1,232 @@
+"""What does not come, or not yet: said on the page, in the place where it would have stood."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, Route, expect
+
+from ringfence.errors import StoreUnavailable
+from ringfence.store.flows import FlowQuery
+from tests.support.browser import Complaints, chromium, open_page, served, sign_in
+from tests.support.site import Site
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as made:
+        yield made
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[tuple[Site, str]]:
+    with served(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def complaints() -> Complaints:
+    return Complaints()
+
+
+@pytest.fixture
+def page(browser: Browser, shop: tuple[Site, str], complaints: Complaints) -> Iterator[Page]:
+    """An administrator's page; at the end nothing was complained about that the test did not ask for."""
+    made = open_page(browser, complaints, base_url=shop[1])
+    sign_in(made)
+    yield made
+    made.context.close()
+    assert complaints.texts == []
+
+
+@pytest.fixture
+def lost(browser: Browser, shop: tuple[Site, str]) -> Iterator[Page]:
+    """A page whose connection breaks: the browser itself complains of that."""
+    made = open_page(browser, Complaints(), base_url=shop[1])
+    sign_in(made)
+    yield made
+    made.context.close()
+
+
+def away(**_: object) -> str:
+    raise StoreUnavailable("the flow store did not answer", hint="flows wait in the spool meanwhile")
+
+
+def test_a_flow_that_is_gone_is_said_in_the_panel(page: Page, shop: tuple[Site, str], complaints: Complaints) -> None:
+    site, _ = shop
+    page.goto("/flows?range=24h&q=verdict%3A+denied")
+    flow = page.locator("table.flows tbody tr").first.get_attribute("data-flow")
+    complaints.expected.add((404, f"/flows/panel/{flow}"))
+    now = site.clock()
+    site.flows.prune(now)
+    assert site.flows.search(FlowQuery(start=now, end=now), limit=1).total == 0
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    panel = page.locator("#panel")
+    expect(panel.get_by_role("alert")).to_contain_text(
+        "The details cannot be shown. This flow is not stored (any more)"
+    )
+    expect(panel.get_by_role("button", name="Try again")).to_have_count(0)
+    panel.get_by_role("button", name="Close").click()
+    expect(panel).to_be_empty()
+
+
+def test_a_store_that_is_away_is_said_and_asked_again(
+    page: Page, shop: tuple[Site, str], complaints: Complaints
+) -> None:
+    site, _ = shop
+    target = site.workloads()["db"].id
+    complaints.expected.add((503, f"/quarantine/plan/{target}"))
+    page.goto(f"/workloads/{target}")
+    view = site.app.view_functions["quarantine.plan"]
+    site.app.view_functions["quarantine.plan"] = away
+    page.keyboard.press("x")
+    dialog = page.locator("#dialog")
+    expect(dialog.get_by_role("alert")).to_contain_text("nothing was done")
+    expect(dialog.get_by_role("alert")).to_contain_text("The flow store did not answer")
+    expect(dialog.get_by_role("alert")).to_contain_text("wait in the spool")
+    site.app.view_functions["quarantine.plan"] = view
+    dialog.get_by_role("button", name="Try again").click()
+    expect(dialog).to_contain_text("open connection")
+
+
+def test_a_check_that_fails_keeps_what_was_typed(page: Page, shop: tuple[Site, str], complaints: Complaints) -> None:
+    site, _ = shop
+    complaints.expected.add((503, "/policies/check"))
+    page.goto("/policies/edit")
+    view = site.app.view_functions["policies.check"]
+    site.app.view_functions["policies.check"] = away
+    editor = page.get_by_label("Policy", exact=True)
+    editor.fill("version: 1\n")
+    expect(page.locator("#check").get_by_role("alert")).to_contain_text("it stands as it was typed")
+    expect(editor).to_have_value("version: 1\n")
+    site.app.view_functions["policies.check"] = view
+    page.locator("#check").get_by_role("button", name="Try again").click()
+    expect(page.locator("#check")).to_contain_text("Valid")
+
+
+def test_more_flows_that_do_not_come_leave_those_that_are_there(
+    page: Page, shop: tuple[Site, str], complaints: Complaints
+) -> None:
+    site, _ = shop
+    complaints.expected.add((503, "/flows/rows"))
+    page.goto("/flows?range=24h")
+    before = page.locator("tr[data-flow]").count()
+    view = site.app.view_functions["flows.rows"]
+    site.app.view_functions["flows.rows"] = away
+    page.get_by_role("link", name="Older flows").click()
+    expect(page.locator("tr.older").get_by_role("alert")).to_contain_text("those above stay")
+    expect(page.locator("tr[data-flow]")).to_have_count(before)
+    site.app.view_functions["flows.rows"] = view
+    page.locator("tr.older").get_by_role("button", name="Try again").click()
+    expect(page.locator("tr[data-flow]").nth(before)).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="those above stay")).to_have_count(0)
+
+
+def test_a_connection_that_breaks_is_said(lost: Page) -> None:
+    lost.goto("/flows?range=24h&q=verdict%3A+denied")
+    lost.route("**/flows/panel/**", lambda route: route.abort())
+    lost.keyboard.press("ArrowDown")
+    lost.keyboard.press("Enter")
+    panel = lost.locator("#panel")
+    expect(panel.get_by_role("alert")).to_contain_text("The server cannot be reached")
+    lost.unroute("**/flows/panel/**")
+    panel.get_by_role("button", name="Try again").click()
+    expect(panel).to_contain_text("What decided")
+
+
+def test_an_answer_that_does_not_come_in_time_is_said(lost: Page) -> None:
+    lost.goto("/flows?range=24h&q=verdict%3A+denied")
+    lost.route("**/flows/panel/**", lambda route: None)
+    lost.evaluate("htmx.config.timeout = 400")
+    lost.keyboard.press("ArrowDown")
+    lost.keyboard.press("Enter")
+    expect(lost.locator("#panel").get_by_role("alert")).to_contain_text("did not answer in time")
+
+
+def test_a_page_that_cannot_be_refreshed_says_since_when_and_goes_on_trying(lost: Page, shop: tuple[Site, str]) -> None:
+    site, _ = shop
+    lost.goto("/findings")
+    lost.route("**/findings", lambda route: route.abort())
+    site.feed.publish("finding", {})
+    expect(lost.locator("[data-updates]")).to_have_text(re.compile(r"^last updated \d\d:\d\d:\d\d, trying again$"))
+    lost.unroute("**/findings")
+    expect(lost.locator("[data-updates]")).to_be_hidden()
+
+
+PLACES = {
+    "the story of a flow": ("/flows?range=24h&q=verdict%3A+denied", "**/flows/panel/**", "#panel", "What decided"),
+    "an edge": ("/map?range=24h&view=table", "**/map/edge?**", "#panel", "Services"),
+    "a quarantine": ("/workloads", "**/quarantine/plan/**", "#dialog", "open connection"),
+    "a check": ("/policies/edit", "**/policies/check", "#check", "Valid"),
+}
+
+
+def ask(page: Page, place: str) -> None:
+    if place == "#check":
+        page.get_by_label("Policy", exact=True).fill("version: 1\n")
+    elif place == "#dialog":
+        page.get_by_role("link", name="db", exact=True).click()
+        expect(page.get_by_role("heading", name="db", level=1)).to_be_visible()
+        page.keyboard.press("x")
+    elif "/map" in page.url:
+        page.locator("main tbody tr td.num a").first.click()
+    else:
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_what_is_waited_for_shows_its_shape(page: Page, name: str) -> None:
+    path, address, place, content = PLACES[name]
+    held: list[Route] = []
+    page.route(address, lambda route: held.append(route))  # noqa: PLW0108 -- Playwright cannot wrap a builtin
+    page.goto(path)
+    ask(page, place)
+    expect(page.locator(f"{place} .skeleton").first).to_be_visible()
+    expect(page.locator(place)).to_have_attribute("aria-busy", "true")
+    held[-1].continue_()
+    expect(page.locator(place)).to_contain_text(content)
+    expect(page.locator(f"{place} .skeleton")).to_have_count(0)
+    assert page.locator(place).get_attribute("aria-busy") is None
+
+
+def test_a_quick_answer_shows_no_shape_before(page: Page) -> None:
+    page.goto("/flows?range=24h&q=verdict%3A+denied")
+    # Whatever is put into the panel is noted; 150 ms do not pass in a page whose clock stands still.
+    page.evaluate(
+        """() => {
+            window.seen = [];
+            const panel = document.getElementById("panel");
+            const note = () => window.seen.push(panel.querySelectorAll(".skeleton").length);
+            new MutationObserver(note).observe(panel, { childList: true });
+        }"""
+    )
+    page.clock.install()
+    page.clock.pause_at(page.evaluate("Date.now() + 1000"))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator("#panel")).to_contain_text("What decided")
+    assert set(page.evaluate("window.seen")) == {0}
+
+
+def test_a_dialog_that_was_closed_before_it_came_stays_closed(lost: Page, shop: tuple[Site, str]) -> None:
+    site, _ = shop
+    held: list[Route] = []
+    lost.route("**/quarantine/plan/**", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright cannot wrap a builtin
+    lost.goto(f"/workloads/{site.workloads()['db'].id}")
+    lost.keyboard.press("x")
+    expect(lost.locator("#dialog .skeleton").first).to_be_visible()
+    lost.keyboard.press("Escape")
+    expect(lost.locator("#dialog")).to_be_hidden()
+    with contextlib.suppress(Error):
+        held[-1].continue_()
+    lost.wait_for_timeout(500)
+    expect(lost.locator("#dialog")).to_be_hidden()

@@ -1,0 +1,34 @@
+// @ts-check
+// While an answer is on its way its place shows the shape of what will stand there; a quick answer shows nothing before.
+const PATIENCE = 150;
+
+/** @type {Map<Element, XMLHttpRequest>} */
+const awaited = new Map();
+
+export function startWaiting() {
+  document.body.addEventListener("htmx:beforeRequest", (event) => {
+    const { target, xhr } = /** @type {any} */ (event).detail;
+    const shape = /** @type {HTMLTemplateElement|null} */ (document.getElementById(`${target.id}-shape`));
+    if (shape) wait(target, xhr, shape);
+  });
+  for (const place of document.querySelectorAll("#panel, #dialog")) {
+    // Whoever closed it does not want it to open again by itself.
+    for (const name of ["close", "rf:closed"]) place.addEventListener(name, () => awaited.get(place)?.abort());
+  }
+}
+
+/** @param {HTMLElement} target @param {XMLHttpRequest} xhr @param {HTMLTemplateElement} shape */
+function wait(target, xhr, shape) {
+  awaited.set(target, xhr);
+  const timer = setTimeout(() => {
+    target.replaceChildren(shape.content.cloneNode(true));
+    target.setAttribute("aria-busy", "true");
+    if (target instanceof HTMLDialogElement && !target.open) target.showModal();
+  }, PATIENCE);
+  xhr.addEventListener("loadend", () => {
+    clearTimeout(timer);
+    if (awaited.get(target) !== xhr) return;
+    awaited.delete(target);
+    target.removeAttribute("aria-busy");
+  });
+}
