@@ -27,7 +27,8 @@ class WorkloadTable:
         rows = {(item.id, item.started): _row(item) for item in workloads}
         if rows:
             with self._database.writing() as connection:
-                put(connection, TABLE, *rows.values())
+                # In one order for all, so that two savers never wait for each other's rows.
+                put(connection, TABLE, *(rows[key] for key in sorted(rows)))
 
     def current(self) -> tuple[Workload, ...]:
         return self._select(_ALL.where(TABLE.c.ended.is_(None)))
