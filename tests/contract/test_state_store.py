@@ -193,6 +193,15 @@ def test_each_run_of_a_workload_is_kept(state: State) -> None:
     state.workloads.save([])
 
 
+def test_two_who_save_the_same_workloads_in_opposite_orders_both_succeed(open_another: Open) -> None:
+    states = [open_another() for _ in range(2)]
+    workloads = [workload(f"w{number}") for number in range(200)]
+    orders = (workloads, workloads[::-1])
+    for _ in range(20):
+        at_once(2, lambda number: states[number].workloads.save(orders[number]))
+    assert len(states[0].workloads.current()) == 200
+
+
 # Users and tokens
 
 
