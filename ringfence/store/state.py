@@ -72,7 +72,10 @@ class Quarantines(QuarantineReader, Protocol):
     """Who orders and who carries out write different columns, so that neither overwrites the other's word."""
 
     def add(self, quarantine: Quarantine) -> None:
-        """Keep a new order. Raises `Conflict` when the workload has an active one: nothing was kept."""
+        """Keep a new order; one that is kept already stays as it is.
+
+        Raises `Conflict` when the workload has another active one: nothing was kept.
+        """
 
     def wish_release(self, quarantine_id: str, *, at: datetime, by: str) -> bool:
         """Write `released` and `released_by`; False when it is wished or done already."""

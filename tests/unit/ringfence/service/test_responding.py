@@ -116,6 +116,35 @@ def test_an_order_that_could_not_be_written_is_written_when_the_batch_comes_agai
         assert estate.actions() == ["automation:contain: response triggered api"]
 
 
+class Unconfirmed:
+    """Quarantines whose first order is kept, and nobody hears of it."""
+
+    def __init__(self, part: Any) -> None:
+        self._part, self._heard = part, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._part, name)
+
+    def add(self, quarantine: Quarantine) -> None:
+        self._part.add(quarantine)
+        if not self._heard:
+            self._heard = True
+            raise StoreUnavailable("the connection was lost")
+
+
+def test_an_order_that_was_kept_unheard_is_told_once_and_as_what_it_is(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        calls: list[str] = []
+        responding = _responding(estate, calls, quarantines=Unconfirmed(estate.state.quarantines))
+        with pytest.raises(StoreUnavailable):
+            responding.observe(DENIED)
+        for _ in range(2):
+            responding.observe(DENIED)
+        (order,), (finding,) = estate.state.quarantines.active(), estate.state.findings.list()
+        assert (order.finding, finding.count, calls) == (finding.id, 1, ["woken"])
+        assert estate.actions() == ["automation:contain: response triggered api"]
+
+
 def test_a_finding_that_could_not_be_written_is_written_later_and_the_order_only_once(tmp_path: Path) -> None:
     with Estate(tmp_path) as estate:
         calls: list[str] = []
