@@ -8,6 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from ringfence.errors import Conflict
@@ -125,6 +126,20 @@ def test_of_many_who_order_for_one_workload_at_once_one_succeeds(open_another: O
     (standing,) = states[0].quarantines.active()
     states[0].quarantines.settle(replace(standing, state=QuarantineState.RELEASED))
     states[0].quarantines.add(quarantine("q9"))
+
+
+def test_an_order_that_is_brought_again_is_no_conflict(state: State) -> None:
+    first = quarantine("q1")
+    state.quarantines.add(first)
+    state.quarantines.add(first)
+    assert state.quarantines.list() == (first,)
+    with pytest.raises(Conflict):
+        state.quarantines.add(quarantine("q2"))
+    released = replace(first, state=QuarantineState.RELEASED)
+    state.quarantines.settle(released)
+    state.quarantines.add(first)
+    assert state.quarantines.list() == (released,), "what happened to it since stands"
+    assert state.quarantines.active() == ()
 
 
 def test_what_a_former_version_allowed_twice_is_brought_in_order(
