@@ -24,6 +24,12 @@ PATIENCE = timedelta(hours=1)
 """How long an ordered report waits for a store that is away."""
 CLAIM = timedelta(minutes=5)
 """Longer than any report takes. When a worker dies over one, the next takes it up after that."""
+MOST_CLAIMS = 2
+"""A report over which as many workers died is not begun again: it would take the next one with it."""
+DEADLY = (
+    f"it was begun {MOST_CLAIMS} times and the worker ended each time before it was done, perhaps because it ran out "
+    "of memory; ask for a shorter time range or a narrower filter"
+)
 EVERY = timedelta(seconds=1)
 """How far a report is, is written at most this often."""
 COMPUTED = 90
@@ -86,10 +92,13 @@ class Reporting:
     def make_report(self, report_id: str) -> None:
         with self._one_at_a_time:
             now = self._clock()
-            if not self._state.reports.claim(report_id, now=now, until=now + CLAIM):
-                return
-            record = self._state.reports.get(report_id)
+            claims = self._state.reports.claim(report_id, now=now, until=now + CLAIM)
+            record = self._state.reports.get(report_id) if claims else None
             if record is None:
+                return
+            if claims > MOST_CLAIMS:
+                self._log.error("report given up", report=report_id, claims=claims)
+                self._state.reports.save(replace(record, state="failed", error=DEADLY))
                 return
             try:
                 advance = Advance(self._state.reports, record.id, self._clock, lambda: self._changed(record))

@@ -210,14 +210,17 @@ class Reports(ReportReader, Protocol):
 
     def save(self, report: ReportRecord) -> None: ...
 
-    def claim(self, report_id: str, *, now: datetime, until: datetime) -> bool:
-        """Take a running report that nobody has claimed at `now`; False when it is another's, or not running."""
+    def claim(self, report_id: str, *, now: datetime, until: datetime) -> int:
+        """Take a running report that nobody has claimed at `now`; 0 when it is another's, or not running.
+
+        The number of this claim: 1, and one more for each earlier one that was not released.
+        """
 
     def advance(self, report_id: str, *, progress: int, step: str) -> None:
         """Say how far a running report is; one that is not running stays as it is."""
 
     def release(self, report_id: str) -> None:
-        """End a claim before its time: the report waits to be begun anew."""
+        """End a claim before its time: the report waits to be begun anew, and the claim does not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

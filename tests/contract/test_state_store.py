@@ -290,6 +290,26 @@ def test_of_several_workers_one_gets_a_report(state: State) -> None:
     assert not state.reports.claim("r1", now=NOW, until=NOW + SECOND), "advancing leaves a claim as it is"
 
 
+def test_claims_that_nobody_released_are_counted(state: State) -> None:
+    report = ReportRecord(
+        id="r1", kind="flows", title="Flows", created=NOW, author="ann", parameters={}, digest="", files={},
+        state="running",
+    )  # fmt: skip
+    state.reports.save(report)
+
+    def claim(second: int) -> int:
+        return state.reports.claim("r1", now=NOW + second * SECOND, until=NOW + (second + 1) * SECOND)
+
+    assert [claim(0), claim(0), claim(1)] == [1, 0, 2]
+    for _ in range(2):
+        state.reports.release("r1")
+    state.reports.save(report)
+    assert claim(1) == 2, "a release takes back the one claim, and saving none"
+    assert claim(2) == 3
+    assert state.reports.claim("r2", now=NOW, until=NOW + SECOND) == 0
+    assert state.reports.get("r1") == report
+
+
 def test_a_host_has_its_last_status_only(state: State) -> None:
     statuses = [HostStatus(host=host, at=at, facts={"lag": 1.5}) for host, at in (("b", NOW), ("a", NOW))]
     for status in (replace(statuses[0], at=NOW - SECOND), *statuses):

@@ -12,7 +12,7 @@ from ringfence.store.database.connection import Database, put
 from ringfence.store.database.tables import REPORTS as TABLE
 from ringfence.store.state import ReportRecord
 
-_RECORDS = sa.select(*(column for column in TABLE.columns if column is not TABLE.c.claimed))
+_RECORDS = sa.select(*(column for column in TABLE.columns if column.name not in ("claimed", "claims")))
 
 
 class ReportTable:
@@ -27,11 +27,12 @@ class ReportTable:
         with self._database.writing() as connection:
             put(connection, TABLE, row)
 
-    def claim(self, report_id: str, *, now: datetime, until: datetime) -> bool:
+    def claim(self, report_id: str, *, now: datetime, until: datetime) -> int:
         free = sa.or_(TABLE.c.claimed.is_(None), TABLE.c.claimed <= now)
         statement = TABLE.update().where(TABLE.c.id == report_id, TABLE.c.state == "running", free)
+        counted = statement.values(claimed=until, claims=TABLE.c.claims + 1).returning(TABLE.c.claims)
         with self._database.writing() as connection:
-            return connection.execute(statement.values(claimed=until)).rowcount == 1
+            return connection.execute(counted).scalar_one_or_none() or 0
 
     def advance(self, report_id: str, *, progress: int, step: str) -> None:
         running = TABLE.update().where(TABLE.c.id == report_id, TABLE.c.state == "running")
@@ -39,9 +40,10 @@ class ReportTable:
             connection.execute(running.values(progress=progress, step=step))
 
     def release(self, report_id: str) -> None:
+        claimed = TABLE.update().where(TABLE.c.id == report_id, TABLE.c.claimed.is_not(None))
+        given_back = claimed.values(claimed=None, claims=TABLE.c.claims - 1, progress=0, step="")
         with self._database.writing() as connection:
-            given_back = TABLE.update().where(TABLE.c.id == report_id)
-            connection.execute(given_back.values(claimed=None, progress=0, step=""))
+            connection.execute(given_back)
 
     def get(self, report_id: str) -> ReportRecord | None:
         found = self._select(_RECORDS.where(TABLE.c.id == report_id))

@@ -172,6 +172,8 @@ REPORTS = sa.Table(
     sa.Column("step", sa.Text, nullable=False, server_default=""),
     # Until when one worker has it.
     _time("claimed", null=True),
+    # How often it was claimed and not released.
+    sa.Column("claims", sa.BigInteger, nullable=False, default=0),
 )
 
 HOSTS = sa.Table("hosts", METADATA, _key("host"), _time("reported"), _json("facts"), _time("first_heard", null=True))

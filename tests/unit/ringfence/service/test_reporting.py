@@ -164,6 +164,29 @@ def test_what_another_worker_has_in_hand_is_left_to_it_until_its_claim_ends(tmp_
         assert found is not None and found.state == "done"
 
 
+def test_a_report_over_which_workers_die_is_given_up_at_the_third_claim(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        _order(estate)
+        for number in range(2):
+            assert estate.state.reports.claim("r1", now=NOW + number * CLAIM, until=NOW + (number + 1) * CLAIM)
+        made = Made(estate, later=2 * CLAIM)
+        made.reporting.make_report("r1")
+        found = estate.state.reports.get("r1")
+        assert found is not None and found.state == "failed"
+        assert "begun 2 times" in found.error and "shorter time range" in found.error
+        assert made.reporting.pending_reports() == ()
+
+
+def test_waiting_for_a_store_is_no_attempt(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        _order(estate)
+        for _ in range(5):
+            Made(estate, flows=AwayFlows()).reporting.make_report("r1")
+        Made(estate).reporting.make_report("r1")
+        found = estate.state.reports.get("r1")
+        assert found is not None and found.state == "done"
+
+
 def test_what_cannot_be_made_says_why(tmp_path: Path) -> None:
     with Estate(tmp_path) as estate:
         _order(estate, kind="horoscope")

@@ -21,7 +21,7 @@ from ringfence.store.state import PolicyRevision, ReportRecord, User
         (tables.FINDINGS, Finding, {"live_key", "rank"}),
         (tables.WORKLOADS, Workload, set()),
         (tables.USERS, User, set()),
-        (tables.REPORTS, ReportRecord, {"claimed"}),
+        (tables.REPORTS, ReportRecord, {"claimed", "claims"}),
         (tables.ENFORCEMENTS, Enforcement, set()),
     ],
     ids=lambda value: getattr(value, "name", None),

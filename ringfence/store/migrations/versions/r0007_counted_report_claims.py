@@ -1,0 +1,15 @@
+"""How often a report was begun."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("reports", sa.Column("claims", sa.BigInteger(), nullable=False, server_default="0"))
