@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from celery import Celery
 from celery.beat import EmbeddedService
 from celery.schedules import schedule
+from kombu.exceptions import OperationalError
 
 from ringfence.clock import utc_now
 from ringfence.log import logger
@@ -26,6 +27,12 @@ PENDING_JOB = "ringfence.pending"
 RETENTION_SECONDS = 3600.0
 FIRST_RETENTION_SECONDS = 60.0
 PENDING_SECONDS = 15.0
+
+BROKER_PATIENCE = {"socket_timeout": 5.0, "socket_connect_timeout": 3.0, "socket_keepalive": True}
+"""Towards Redis, in seconds: nobody waits for ever for one that hangs. A worker asks for at most 1 s at a time (BRPOP),
+well below the timeout."""
+POOL_SECONDS = 5.0
+"""How long a sender waits for a connection that others have in use."""
 
 
 class Work(Protocol):
@@ -50,6 +57,8 @@ def create_celery(broker: str, work: Work | None = None) -> Celery:
         beat_schedule=_schedule(utc_now()),
         beat_scheduler="celery.beat:Scheduler",
         broker_connection_retry_on_startup=True,
+        broker_pool_acquire_timeout=POOL_SECONDS,
+        broker_transport_options=BROKER_PATIENCE,
         enable_utc=True,
         result_backend=None,
         task_acks_late=True,
@@ -64,6 +73,14 @@ def create_celery(broker: str, work: Work | None = None) -> Celery:
     if work is not None:
         _add_tasks(app, work)
     return app
+
+
+def send_report(app: Celery, report_id: str) -> None:
+    """Hand a report to the workers; while the broker is away it waits in the state store, and beat sends it again."""
+    try:
+        app.send_task(REPORT_JOB, args=[report_id], retry=False)
+    except OperationalError as error:
+        logger("jobs").warning("broker is away, the report waits", report=report_id, error=str(error))
 
 
 def _add_tasks(app: Celery, work: Work) -> None:

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 from celery import Celery
-from kombu.exceptions import OperationalError
 
 from audit.log import AuditLog
 from audit.reader import AuditReader
@@ -23,7 +22,7 @@ from ringfence import __version__
 from ringfence.clock import utc_now
 from ringfence.config import Config
 from ringfence.doctor import examine
-from ringfence.jobs import MEMORY, REPORT_JOB, EmbeddedJobs, create_celery
+from ringfence.jobs import MEMORY, EmbeddedJobs, create_celery, send_report
 from ringfence.lock import HostLock
 from ringfence.log import logger
 from ringfence.model.event import AuditEvent, EventAction
@@ -238,7 +237,7 @@ def _web(
         audit=stores.audit,
         policy_changed=watch.enforcing_loop.wake if watch else _nothing,
         quarantine_changed=watch.containment_loop.wake if watch else _nothing,
-        run_report=partial(_send_report, celery),
+        run_report=partial(send_report, celery),
         clock=utc_now,
     )
     services = Services(
@@ -262,14 +261,6 @@ def changed_elsewhere(config: Config) -> frozenset[str]:
     if config.store.state != "sqlite" or config.store.flows != "duckdb":
         return frozenset({*TOPICS, FLOWS})
     return frozenset() if config.jobs.broker == MEMORY else frozenset({"report"})
-
-
-def _send_report(celery: Celery, report_id: str) -> None:
-    """Hand a report to the workers; while the broker is away it waits in the state store, and beat sends it again."""
-    try:
-        celery.send_task(REPORT_JOB, args=[report_id], retry=False)
-    except OperationalError as error:
-        logger("jobs").warning("broker is away, the report waits", report=report_id, error=str(error))
 
 
 class _Status:

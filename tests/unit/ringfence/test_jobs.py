@@ -64,3 +64,13 @@ def test_what_is_sent_on_a_schedule_expires_before_it_piles_up() -> None:
 def test_only_json_is_accepted() -> None:
     conf = create_celery(MEMORY, RecordingWork()).conf
     assert (conf.accept_content, conf.task_serializer) == (["json"], "json")
+
+
+def test_nobody_waits_for_ever_for_a_broker_and_a_worker_asks_for_less_than_that() -> None:
+    app = create_celery("redis://127.0.0.1:1/0")
+    with app.connection_for_write() as connection:
+        options = connection.transport_options
+        assert (options["socket_timeout"], options["socket_connect_timeout"]) == (5.0, 3.0)
+        assert options["socket_keepalive"]
+        assert connection.transport.brpop_timeout < options["socket_timeout"] / 2
+    assert app.conf.broker_pool_acquire_timeout == 5.0
