@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import collapse_addresses
@@ -28,6 +29,7 @@ LONGEST = timedelta(days=30)
 WIDEST = {4: 8, 6: 16}
 """Prefix lengths of the widest exception: an exception is for a few machines."""
 RECENT = timedelta(minutes=15)
+UNFORESEEN = "an internal error; see the log"
 
 
 class Orders:
@@ -66,13 +68,10 @@ class Orders:
         if expected is not None and expected != current.revision:
             raise Conflict(f"revision {current.revision} is in force, the change was made on revision {expected}")
         self._record(EventAction.POLICY_APPLIED, "policy", actor, reason=reason, replaces=current.revision, text=text)
-        try:
+        with self._failure_recorded(EventAction.POLICY_REFUSED, "policy", actor):
             revision = self._state.policies.apply(
                 text=text, author=actor.name, reason=reason, at=self._clock(), expected=current.revision
             )
-        except RingfenceError as error:
-            self._record(EventAction.POLICY_REFUSED, "policy", actor, outcome="failure", problems=[str(error)])
-            raise
         self._policy_changed()
         return revision
 
@@ -126,19 +125,9 @@ class Orders:
             expires=expires.isoformat(),
             access=[f"{item.direction} {item.network} {item.service}" for item in access],
         )
-        try:
+        about = {"quarantine": order.id, "workload": found.id}
+        with self._failure_recorded(EventAction.QUARANTINE_ORDERED, found.name, actor, **about):
             self._state.quarantines.add(order)
-        except RingfenceError as error:
-            self._record(
-                EventAction.QUARANTINE_ORDERED,
-                found.name,
-                actor,
-                outcome="failure",
-                quarantine=order.id,
-                workload=found.id,
-                problems=[str(error)],
-            )
-            raise
         self._quarantine_changed()
         return order
 
@@ -149,15 +138,10 @@ class Orders:
         if not found.active or found.released is not None:
             return found
         now = self._clock()
-        self._record(
-            EventAction.QUARANTINE_RELEASED,
-            found.workload_name,
-            actor,
-            quarantine=found.id,
-            reason=reason,
-            step="ordered",
-        )
-        wished = self._state.quarantines.wish_release(found.id, at=now, by=actor.name)
+        about = {"quarantine": found.id, "reason": reason, "step": "ordered"}
+        self._record(EventAction.QUARANTINE_RELEASED, found.workload_name, actor, **about)
+        with self._failure_recorded(EventAction.QUARANTINE_RELEASED, found.workload_name, actor, **about):
+            wished = self._state.quarantines.wish_release(found.id, at=now, by=actor.name)
         self._quarantine_changed()
         if wished:
             return replace(found, released=now, released_by=actor.name)
@@ -176,7 +160,8 @@ class Orders:
             state="running",
         )
         self._record(EventAction.REPORT_CREATED, kind, actor, report=record.id, parameters=dict(parameters))
-        self._state.reports.save(record)
+        with self._failure_recorded(EventAction.REPORT_CREATED, kind, actor, report=record.id):
+            self._state.reports.save(record)
         self._run_report(record.id)
         return record
 
@@ -196,6 +181,16 @@ class Orders:
         if any(item.workload == workload.id for item in self._state.quarantines.active()):
             return f"{workload.name} is in quarantine already"
         return ""
+
+    @contextmanager
+    def _failure_recorded(self, action: EventAction, target: str, actor: Actor, **detail: Any) -> Iterator[None]:
+        """What was recorded as ordered is done inside; whatever prevents it is recorded too, and passes on."""
+        try:
+            yield
+        except BaseException as error:
+            problem = str(error) if isinstance(error, RingfenceError) else UNFORESEEN
+            self._record(action, target, actor, outcome="failure", problems=[problem], **detail)
+            raise
 
     def _record(
         self, action: EventAction, target: str, actor: Actor, *, outcome: str = "success", **detail: Any

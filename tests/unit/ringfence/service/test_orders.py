@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,7 +106,7 @@ def test_a_quarantine_is_an_order_in_the_store(tmp_path: Path) -> None:
 class Refusing:
     """Quarantines that are listed and cannot be added."""
 
-    def __init__(self, error: RingfenceError) -> None:
+    def __init__(self, error: BaseException) -> None:
         self._error = error
 
     def active(self) -> tuple[Quarantine, ...]:
@@ -116,11 +117,18 @@ class Refusing:
 
 
 @pytest.mark.parametrize(
-    "error",
-    [Conflict("api is in quarantine already"), StoreUnavailable("the state store does not answer")],
-    ids=["ordered by another", "store away"],
+    ("error", "problem"),
+    [
+        (Conflict("api is in quarantine already"), "api is in quarantine already"),
+        (StoreUnavailable("the state store does not answer"), "the state store does not answer"),
+        (ValueError("a secret of the driver"), "an internal error; see the log"),
+        (SystemExit(1), "an internal error; see the log"),
+    ],
+    ids=["ordered by another", "store away", "unforeseen", "ended"],
 )
-def test_an_order_that_could_not_be_written_down_is_recorded_as_failed(tmp_path: Path, error: RingfenceError) -> None:
+def test_an_order_that_could_not_be_written_down_is_recorded_as_failed(
+    tmp_path: Path, error: BaseException, problem: str
+) -> None:
     with Estate(tmp_path) as estate:
         calls: list[str] = []
         orders = _orders(estate, calls)
@@ -129,8 +137,51 @@ def test_an_order_that_could_not_be_written_down_is_recorded_as_failed(tmp_path:
             orders.quarantine(workload=API.id, reason="scan", actor=ADA, expires=SOON)
         ordered, failed = (record.event for record in estate.audit.records())
         assert (ordered.action, ordered.outcome) == (failed.action, "success")
-        assert (failed.outcome, failed.detail["problems"]) == ("failure", [str(error)])
+        assert (failed.outcome, failed.detail["problems"]) == ("failure", [problem])
         assert failed.detail["quarantine"] == ordered.detail["quarantine"]
+        assert calls == []
+
+
+class Unwilling:
+    """A part of the state store that fails in one method."""
+
+    def __init__(self, part: Any, name: str) -> None:
+        self._part, self._name = part, name
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._name:
+            raise ValueError(f"no {name}")
+        return getattr(self._part, name)
+
+
+@pytest.mark.parametrize(
+    ("part", "method", "recorded"),
+    [
+        ("policies", "apply", ["policy applied success", "policy refused failure"]),
+        ("quarantines", "wish_release", ["quarantine released success", "quarantine released failure"]),
+        ("reports", "save", ["report created success", "report created failure"]),
+    ],
+)
+def test_whatever_keeps_an_order_from_being_done_is_recorded(
+    tmp_path: Path, part: str, method: str, recorded: list[str]
+) -> None:
+    with Estate(tmp_path) as estate:
+        calls: list[str] = []
+        orders = _orders(estate, calls)
+        order = orders.quarantine(workload=API.id, reason="scan", actor=ADA, expires=SOON)
+        setattr(estate.state, part, Unwilling(getattr(estate.state, part), method))
+        calls.clear()
+        with pytest.raises(ValueError, match=f"no {method}"):
+            match part:
+                case "policies":
+                    orders.apply_policy(text=GOOD, reason="", actor=ADA, expected=0)
+                case "quarantines":
+                    orders.release(quarantine=order.id, reason="done", actor=ADA)
+                case _:
+                    orders.make_report(kind="flow", parameters={}, actor=ADA)
+        events = [record.event for record in estate.audit.records()][1:]
+        assert [f"{event.action} {event.outcome}" for event in events] == recorded
+        assert events[1].detail["problems"] == ["an internal error; see the log"]
         assert calls == []
 
 
