@@ -16,7 +16,19 @@ from ringfence.errors import ConfigError, StoreUnavailable
 
 BUSY_SECONDS = 15
 """How long a writer waits for another process that holds SQLite's write lock."""
-CONNECT_SECONDS = 5
+POSTGRESQL_ARGUMENTS: Mapping[str, int] = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""A server that vanished without a word is noticed while a question waits for its answer (keepalives, seconds) and
+while it is not even acknowledged (milliseconds); the kernel's own patience is a quarter of an hour."""
+KEPT_CONNECTIONS = 2
+MOST_CONNECTIONS = 15
+"""Of one process. What it keeps open is small, because many agents share a server that takes 100 connections."""
 
 
 class Database:
@@ -122,7 +134,9 @@ def _postgresql(url: sa.URL) -> sa.Engine:
     return sa.create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_SECONDS},
+        pool_size=KEPT_CONNECTIONS,
+        max_overflow=MOST_CONNECTIONS - KEPT_CONNECTIONS,
+        connect_args={name: value for name, value in POSTGRESQL_ARGUMENTS.items() if name not in url.query},
     )
 
 

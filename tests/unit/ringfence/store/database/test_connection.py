@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -59,6 +60,39 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(StoreUnavailable), database.reading():
         pass
     database.close()
+
+
+def _postgresql(query: str = "") -> tuple[sa.Engine, dict[str, Any]]:
+    """The engine, and what its connections would be made with."""
+    engine = connect(f"postgresql://u:p@127.0.0.1:9/x{query}")._engine
+    asked: list[dict[str, Any]] = []
+
+    @sa.event.listens_for(engine, "do_connect")
+    def refuse(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
+        asked.append(parameters)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        engine.connect()
+    return engine, asked[0]
+
+
+def test_a_postgresql_that_vanished_is_noticed_and_few_connections_are_kept() -> None:
+    engine, parameters = _postgresql()
+    assert parameters.items() >= {
+        ("connect_timeout", 5), ("keepalives", 1), ("keepalives_idle", 10), ("keepalives_interval", 5),
+        ("keepalives_count", 3), ("tcp_user_timeout", 15_000),
+    }  # fmt: skip
+    pool = engine.pool
+    assert isinstance(pool, sa.QueuePool)
+    assert (pool.size(), pool._max_overflow) == (2, 13)
+    engine.dispose()
+
+
+def test_the_address_of_a_postgresql_may_say_otherwise() -> None:
+    engine, parameters = _postgresql("?keepalives_idle=60")
+    assert (parameters["keepalives_idle"], parameters["keepalives_count"]) == ("60", 3)
+    engine.dispose()
 
 
 @pytest.mark.parametrize("url", ["mysql://h/d", "://", "oracle://h"])
