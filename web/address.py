@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from flask import Request
 from werkzeug.datastructures import MultiDict
-from werkzeug.routing import IntegerConverter
+from werkzeug.routing import BaseConverter, IntegerConverter
 
 from web import tokens
 
@@ -57,6 +57,13 @@ class WholeNumber(IntegerConverter):
     """A number in a path that fits the stores; longer ones are no address of ours."""
 
     regex = r"\d{1,18}"
+
+
+class Name(BaseConverter):
+    """A part of a path. PostgreSQL holds no text with a NUL, so that one is no address of ours with any store."""
+
+    regex = r"[^/\x00]+"
+    part_isolating = True
 
 
 def _build(path: str, parameters: Mapping[str, tuple[str, ...]], changes: Mapping[str, Change]) -> str:

@@ -13,7 +13,7 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from web import guard, problems, render
-from web.address import WholeNumber
+from web.address import Name, WholeNumber
 from web.api import blueprint as api
 from web.attempts import ACCOUNT_LIMIT, PEER_LIMIT, by_account, by_peer
 from web.pages import BLUEPRINTS
@@ -48,7 +48,7 @@ def create_app(services: Services) -> Flask:
     if proxies := services.config.web.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies)  # type: ignore[method-assign]
     app.extensions["ringfence"] = services
-    app.url_map.converters["int"] = WholeNumber
+    app.url_map.converters |= {"default": Name, "int": WholeNumber}
     app.json.sort_keys = False  # type: ignore[attr-defined]
     csrf = CSRFProtect(app)
     guard.install(app, csrf)

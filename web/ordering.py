@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 
@@ -19,6 +20,8 @@ DURATIONS: dict[str, tuple[str, timedelta]] = {
 }
 LONGEST_REASON = 500
 MOST_EXCEPTIONS = 20
+NO_TEXT = frozenset({"Cc", "Cs"})
+"""Unicode's control characters, and halves of surrogate pairs, which no store and no file can hold."""
 EXAMPLE = "in 10.0.0.5/32 tcp 22"
 
 
@@ -30,9 +33,11 @@ def read_reason(text: str) -> str:
     """A reason in a few words; it goes into the audit log.
 
     Raises:
-        OrderInvalid: it is missing or too long.
+        OrderInvalid: it is missing, too long, or has characters that are no text.
     """
     reason = " ".join(text.split())
+    if any(unicodedata.category(character) in NO_TEXT for character in reason):
+        raise OrderInvalid("The reason has control characters in it: write it in plain words.")
     if len(reason) < 3:
         raise OrderInvalid("Say why: the reason goes into the audit log.")
     if len(reason) > LONGEST_REASON:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from ringfence.errors import Conflict, StoreUnavailable
+from ringfence.errors import Conflict, RingfenceError, StoreUnavailable
 from ringfence.model.enforcement import Enforcement, EnforcementState
 from ringfence.model.quarantine import Check
 from ringfence.model.ruleset import FIRST_POLICY_RULE
@@ -339,6 +339,26 @@ def test_an_enforcement_is_replaced_by_workload(state: State) -> None:
     assert state.enforcements.get("w1") == saved
     assert state.enforcements.get("w2") is None
     assert state.enforcements.list() == (saved,)
+
+
+# Texts
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"], ids=["NUL", "half a character"])
+def test_a_text_is_kept_whole_or_refused_with_a_sentence(state: State, text: str) -> None:
+    def kept() -> bool:
+        state.users.save(User(name=text, role=Role.VIEWER, password_hash="x"))
+        user = state.users.get(text)
+        return user is not None and user.name == text
+
+    try:
+        assert kept()
+    except RingfenceError as error:
+        assert "cannot hold this value" in str(error)
+        assert not isinstance(error, StoreUnavailable), "asking again would not help"
+        with pytest.raises(RingfenceError, match="cannot hold this value"):
+            state.users.get(text)
+        assert state.users.list() == ()
 
 
 # Times

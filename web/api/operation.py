@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from flask import jsonify, request
 from werkzeug.wrappers import Response
 
-from ringfence.store.rows import decode_cursor
+from ringfence.errors import QueryInvalid
+from ringfence.store.rows import WRONG_CURSOR, decode_cursor
 from web.export import plain
 from web.problems import Refused
 
@@ -151,4 +152,6 @@ def read_position(text: str) -> tuple[datetime, str]:
         QueryInvalid: not a cursor of ours.
     """
     micros, last_id = decode_cursor(text)
+    if "\0" in last_id:  # PostgreSQL cannot be asked for it
+        raise QueryInvalid(WRONG_CURSOR)
     return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=micros), last_id

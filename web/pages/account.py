@@ -39,7 +39,7 @@ def login_submit() -> Response | tuple[str, int]:
     name = request.form.get("name", "").strip().lower()[:64]
     password = request.form.get("password", "")
     target = local_path(request.form.get("next", "/"))
-    found = services().state.users.get(name)
+    found = services().state.users.get(name) if NAME.match(name) else None
     if not passwords.check(password, found.password_hash if found else None) or found is None or found.disabled:
         note(EventAction.LOGIN_FAILED, "dashboard", outcome="failure", by=name if found else _unknown(name))
         return page("pages/login.html", target=target, name=name, error="Name or password is wrong."), 401

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import StaticPool
 
-from ringfence.errors import ConfigError, StoreUnavailable
+from ringfence.errors import ConfigError, RingfenceError, StoreUnavailable
 
 BUSY_SECONDS = 15
 """How long a writer waits for another process that holds SQLite's write lock."""
@@ -34,7 +34,8 @@ MOST_CONNECTIONS = 15
 class Database:
     """Short transactions: `reading()` sees one state, `writing()` commits at its end or leaves nothing behind.
 
-    Both raise `StoreUnavailable` when the database does not answer, and let integrity errors through.
+    Both raise `StoreUnavailable` when the database does not answer, `RingfenceError` when it cannot hold a value
+    (PostgreSQL: a text with a NUL), and let integrity errors through.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -62,7 +63,9 @@ def _failures() -> Iterator[None]:
     except sa.exc.IntegrityError:
         raise
     except sa.exc.DataError as error:
-        raise ValueError(f"the database cannot hold this value: {error.orig}") from error
+        raise RingfenceError(f"the state store cannot hold this value: {error.orig}") from error
+    except UnicodeEncodeError as error:
+        raise RingfenceError("the state store cannot hold this value: it is no text in Unicode") from error
     except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
         reason = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         raise StoreUnavailable(f"the state store failed: {reason}") from error

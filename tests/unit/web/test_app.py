@@ -18,6 +18,14 @@ def test_there_is_no_default_login(tmp_path: Path) -> None:
             assert answer.status_code == 401
 
 
+def test_a_path_with_a_nul_is_no_address(shop: Site) -> None:
+    client = shop.client("admin")
+    for path in ("/api/v1/reports/%00", "/api/v1/workloads/a%00b", "/workloads/%00", "/reports/a%00/html"):
+        assert client.get(path).status_code == 404
+    known = shop.workloads()["db"].id
+    assert client.get(f"/api/v1/workloads/{known}").status_code == 200
+
+
 def test_guessing_passwords_is_slowed_down_whatever_the_headers_say(site: Site) -> None:
     client = site.client()
     token = site.token(client, "/login")

@@ -21,6 +21,17 @@ def test_an_order_without_a_reason_is_refused(text: str) -> None:
         read_reason(text)
 
 
+@pytest.mark.parametrize("text", ["abc\0", "scans\x1b[2J", "abc\ud800", "abc\x7f"])
+def test_a_reason_is_text(text: str) -> None:
+    with pytest.raises(OrderInvalid, match="control characters"):
+        read_reason(text)
+
+
+@pytest.mark.parametrize("text", ["دنبال\u200cکردن", "Überlastung 👩\u200d💻"])
+def test_a_reason_may_be_in_any_language(text: str) -> None:
+    assert read_reason(text) == text
+
+
 def test_a_quarantine_has_an_end() -> None:
     assert read_expiry("8h", NOW) == NOW + timedelta(hours=8)
     with pytest.raises(OrderInvalid):

@@ -6,11 +6,12 @@ from ipaddress import ip_network
 
 import pytest
 
+from ringfence.errors import QueryInvalid
 from ringfence.model.quarantine import Check, ControlledAccess
 from ringfence.model.verdict import Direction
 from tests.support.site import Site
 from web.api import OPERATIONS
-from web.api.operation import Operation, as_plain, fields
+from web.api.operation import Operation, as_plain, fields, read_position
 
 
 def test_values_of_the_model_become_plain_json() -> None:
@@ -23,6 +24,13 @@ def test_values_of_the_model_become_plain_json() -> None:
     assert plain[0]["network"] == "10.0.0.0/8"
     assert plain[0]["direction"] == "ingress"
     assert plain[1] == {"name": "a", "passed": True, "detail": ""}
+
+
+@pytest.mark.parametrize("text", ["", "x", "17", "17_", "17_a\0b", "_a"])
+def test_what_is_no_cursor_is_refused(text: str) -> None:
+    with pytest.raises(QueryInvalid, match="cursor"):
+        read_position(text)
+    assert read_position("17_a")[1] == "a"
 
 
 def test_a_path_becomes_a_route() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 
 from ringfence.model.event import EventAction
-from ringfence.store.state import Role
+from ringfence.store.state import Role, User
 from tests.support.site import PASSWORD, Site
 from web.api_tokens import MOST, create_api_token
 from web.bootstrap import Invitation, create_bootstrap_link
@@ -68,6 +70,27 @@ def test_a_login_leads_back_and_never_elsewhere(site: Site) -> None:
     assert site.post(site.client(), "/login", form | {"next": "/map"}, page="/login").headers["Location"] == "/map"
     away = site.post(site.client(), "/login", form | {"next": "//evil.example"}, page="/login")
     assert away.headers["Location"] == "/"
+
+
+@pytest.mark.parametrize("name", ["a\0", "\x1b[2J", "a b", "-", ""])
+def test_a_name_that_nobody_can_have_is_unknown_without_a_question_to_the_store(site: Site, name: str) -> None:
+    asked: list[str] = []
+    users = site.state.users
+
+    class Noting:
+        def __getattr__(self, method: str) -> Any:
+            return getattr(users, method)
+
+        def get(self, wanted: str) -> User | None:
+            asked.append(wanted)
+            return users.get(wanted)
+
+    site.state.users = Noting()
+    answer = site.post(site.client(), "/login", {"name": name, "password": PASSWORD}, page="/login")
+    assert (answer.status_code, asked) == (401, [])
+    (failed,) = site.audit.page().records
+    assert failed.event.action is EventAction.LOGIN_FAILED
+    assert failed.event.actor.startswith("unknown-" if name else "anonymous")
 
 
 def test_a_new_password_ends_the_other_sessions_and_not_this_one(site: Site) -> None:
