@@ -63,7 +63,9 @@ class WorkloadFile:
                 started = min(datetime.fromtimestamp(stat.st_mtime, UTC), self._clock())
                 workloads.append(self._workload(entry, started, stat.st_ino))
             else:
-                workload = self._workload(entry, datetime.fromtimestamp(0, UTC), None)
+                # What one host names is its own: another's file may use the same id for other networks.
+                named = {**entry, "id": f"{entry['id']}@{self._host}"}
+                workload = self._workload(named, datetime.fromtimestamp(0, UTC), None)
                 external += [(network, workload) for _, networks in entry["networks"] for network in networks]
         return Listing(workloads=tuple(workloads), external=tuple(external))
 

@@ -53,6 +53,18 @@ def test_networks_may_be_a_list_and_outside_ones_are_named(tmp_path: Path, inven
     assert (inventory.snapshot().workloads, inventory.snapshot().known) == ((), (partner,))
 
 
+def test_each_host_names_its_own_networks_outside(tmp_path: Path) -> None:
+    found = {}
+    for host, network in (("h1", "203.0.113.0/24"), ("h2", "198.51.100.0/24")):
+        inventory = Inventory(clock=lambda: START)
+        entry = {"id": "p", "name": "partner", "networks": {"x": {"addresses": [network]}}}
+        write(tmp_path / f"{host}.json", [entry])
+        WorkloadFile(tmp_path / f"{host}.json", inventory, host=host).poll()
+        (partner,) = inventory.snapshot().known
+        found[partner.id] = (partner.name, partner.host, [str(item) for item in partner.networks])
+    assert found == {"p@h1": ("partner", "h1", ["203.0.113.0/24"]), "p@h2": ("partner", "h2", ["198.51.100.0/24"])}
+
+
 def test_a_bad_file_changes_nothing_and_is_said(tmp_path: Path, inventory: Inventory) -> None:
     (tmp_path / "ns").touch()
     write(tmp_path / "w.json", [{"id": "a", "name": "api", "netns_path": str(tmp_path / "ns")}])

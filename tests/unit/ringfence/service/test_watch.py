@@ -117,14 +117,14 @@ def test_named_networks_outside_are_stored_and_end_when_they_are_no_longer_named
         (estate.folder / "workloads.json").write_text(json.dumps(office))
         watch.collector.start()
         try:
-            wait_until("it is stored", lambda: [item for item in estate.state.workloads.current() if item.id == "o"])
+            wait_until("it is stored", lambda: [item for item in estate.state.workloads.current() if item.id == "o@h1"])
             watch._endings.step()
-            (found,) = [item for item in estate.state.workloads.current() if item.id == "o"]
+            (found,) = [item for item in estate.state.workloads.current() if item.id == "o@h1"]
             assert [str(item) for item in (*found.networks, *found.addresses)] == ["198.51.100.0/24", "192.0.2.7"]
             (estate.folder / "workloads.json").write_text("[]")
             wait_until("it is no longer named", lambda: not watch.collector.inventory.snapshot().external)
             watch._endings.step()
-            assert not [item for item in estate.state.workloads.current() if item.id == "o"]
+            assert not [item for item in estate.state.workloads.current() if item.id == "o@h1"]
         finally:
             watch.collector.stop()
 
