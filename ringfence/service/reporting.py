@@ -98,7 +98,7 @@ class Reporting:
                 return
             if claims > MOST_CLAIMS:
                 self._log.error("report given up", report=report_id, claims=claims)
-                self._state.reports.save(replace(record, state="failed", error=DEADLY))
+                self._end(replace(record, state="failed", error=DEADLY))
                 return
             try:
                 advance = Advance(self._state.reports, record.id, self._clock, lambda: self._changed(record))
