@@ -55,7 +55,7 @@ class Shipping:
         self._violations = violations or Violations()
         self._begun: set[Source] = set()
         self._answered: dict[Source, str] = {}
-        self._unfollowed: set[str] = set()
+        self._followed: dict[Source, str] = {}
         self._told = Told()
         self._failures = 0
         self._log = logger("shipping")
@@ -88,16 +88,14 @@ class Shipping:
             self._answered[source] = batch.id
         stored = self._flows.append(FlowBatch(id=batch.id, host=batch.host, flows=flows, gaps=batch.gaps))
         metrics.FLOWS_STORED.inc(flows.num_rows if stored else 0)
-        if stored:
-            self._unfollowed.add(batch.id)
-        elif first:
-            # Only a killed process leaves a stored batch behind: whether its findings were kept, nobody knows.
+        if first and not stored:
+            # A killed process left it behind: whether its findings were kept, nobody knows.
             self._violations.forget(flows.column("flow_id").to_pylist())
-            self._unfollowed.add(batch.id)
         self._begun.add(source)
-        if batch.id in self._unfollowed:
+        if batch.id != self._followed.get(source):
+            # Also when it was stored before: the store's answer to the first attempt may have been lost.
             self._follow(batch, flows, judge)
-            self._unfollowed.discard(batch.id)
+            self._followed[source] = batch.id
         source.ack(batch.id)
         return True
 

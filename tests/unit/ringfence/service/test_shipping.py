@@ -159,6 +159,48 @@ def test_findings_of_a_killed_run_are_found_although_its_flows_are_stored(tmp_pa
         assert [finding.count for finding in estate.state.findings.list()] == [1]
 
 
+class Unheard:
+    """A flow store one of whose batches was stored without its writer hearing so."""
+
+    def __init__(self, flows: Any, batch_id: str, *, raises: bool) -> None:
+        self._flows, self._batch_id, self._raises = flows, batch_id, raises
+
+    def append(self, batch: FlowBatch) -> bool:
+        stored = bool(self._flows.append(batch))
+        if not stored or batch.id != self._batch_id:
+            return stored
+        if self._raises:
+            raise StoreUnavailable("the connection was lost")
+        return False
+
+
+@pytest.mark.parametrize("raises", [True, False], ids=["the answer was lost", "the client asked twice"])
+@pytest.mark.parametrize("place", [0, 1], ids=["first batch", "later batch"])
+def test_a_batch_that_was_stored_without_an_answer_leaves_its_finding_once(
+    tmp_path: Path, place: int, raises: bool
+) -> None:
+    with Estate(tmp_path) as estate:
+        other = FlowBatch(id="other", host="h1", flows=flow_table(flow_row(2)))
+        batches = [other, other]
+        batches[place] = _batch(enforced="denied")
+        source = MemorySource(*batches)
+        shipped = Shipped(estate, source, flows=Unheard(estate.flows, "b1", raises=raises))
+        while shipped.shipping.step() or source.batches:
+            pass
+        assert [finding.count for finding in estate.state.findings.list()] == [1]
+        assert [event.detail["gap"] for event in shipped.events] == ["g1"]
+        assert len(_stored(estate)) == 2
+
+
+def test_an_open_flow_that_was_counted_is_not_counted_again_when_an_answer_is_lost(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        source = MemorySource(_batch(enforced="denied"), _batch("b2", enforced="denied"))
+        shipped = Shipped(estate, source, flows=Unheard(estate.flows, "b2", raises=True))
+        while shipped.shipping.step() or source.batches:
+            pass
+        assert [finding.count for finding in estate.state.findings.list()] == [1]
+
+
 def _outage(number: int, gap_id: str = "h1:namespace not observed:7:2026") -> FlowBatch:
     """The batch that tells the outage for the `number`th time; it grows by ten seconds each."""
     ended = NOW + timedelta(seconds=10 * number)
