@@ -30,7 +30,7 @@ FLOW_SETTINGS: dict[str, Any] = {
     "number_of_shards": 1,
     "auto_expand_replicas": "0-1",
     "codec": "best_compression",
-    # Readers see a batch when its writer says so, not halfway through.
+    # A writer refreshes when its batch is whole; a refresh by the clock would show halves more often.
     "refresh_interval": "-1",
 }
 SMALL_SETTINGS: dict[str, Any] = {"number_of_shards": 1, "auto_expand_replicas": "0-1"}
@@ -127,15 +127,17 @@ class Cluster:
             self.client.indices.refresh(index=",".join(names), ignore_unavailable=True)
 
     def search(self, index: str, **body: Any) -> dict[str, Any]:
+        """An index that is not there counts as empty; one that cannot be read whole is unavailable."""
+        whole: dict[str, Any] = {"ignore_unavailable": True, "allow_partial_search_results": False}
         with failures():
             for pause in SHARD_PAUSES:
                 try:
-                    return dict(self.client.search(index=index, ignore_unavailable=True, **body))
+                    return dict(self.client.search(index=index, **whole, **body))
                 except ApiError as error:
                     if error.status_code != UNAVAILABLE:
                         raise
                     time.sleep(pause)
-            return dict(self.client.search(index=index, ignore_unavailable=True, **body))
+            return dict(self.client.search(index=index, **whole, **body))
 
     def ask(self, **body: Any) -> dict[str, Any]:
         """Search all flows for a reader. Raises QueryInvalid: the server does not take the question."""

@@ -20,8 +20,11 @@ class Server(http.server.BaseHTTPRequestHandler):
     starting = 0
     """Requests that are answered as by an index whose shard has not started yet."""
     seen: list[bytes] = []  # noqa: RUF012 -- one per test, see the fixture
+    asked: str = ""
+    """Path and query of the last request."""
 
     def do_POST(self) -> None:
+        type(self).asked = self.path
         self.seen.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         body = json.dumps(self.answer).encode()
         self.send_response(503 if len(self.seen) <= self.starting else self.status)
@@ -101,6 +104,12 @@ def test_an_index_that_is_starting_is_asked_again(cluster: Cluster, handler: typ
     handler.starting, handler.answer = 3, {"hits": {"hits": []}}
     assert cluster.search("i") == {"hits": {"hits": []}}
     assert len(handler.seen) > 3
+
+
+def test_a_part_of_an_answer_is_not_taken(cluster: Cluster, handler: type[Server]) -> None:
+    handler.answer = {"hits": {"hits": []}}
+    cluster.search("i")
+    assert "allow_partial_search_results=false" in handler.asked
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:
