@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
+
+from ringfence.store.filter.conditions import MAX_WILD
+from ringfence.store.filter.parser import MAX_DEPTH, MAX_TERMS
+
+
+def nested(depth: int) -> str:
+    """A filter of that many levels, whose innermost term asks Elasticsearch for the most levels of its own."""
+    text = "ip: fd00::/64 or ip: ::/0" if depth > 1 else "ip: ::/0"
+    for level in range(depth - 2):
+        text = f"not ({text})" if level % 2 else f"verdict: denied and ({text})"
+    return text
+
+
+DEEPEST = nested(MAX_DEPTH)
+
 FILTERS = (
     "",
     "src: 172.18.0.3",
@@ -68,4 +84,24 @@ FILTERS = (
     "host: (h1 or h2)",
     "host: h? or host: %",
     "host: h_",
+    "bytes > 9223372036854775807",
+    "not bytes > 9223372036854775807",
+    "bytes >= 9223372036854775807",
+    "bytes < 0",
+    "dport > 65535",
+    "dport < 0",
+    "icmp_type > 255",
+    "started < 1970-01-01",
+    "not started < 1970-01-01",
+    "started <= 1970-01-01",
+    "started > 2261-12-31",
+    "started <= 2261-12-31",
+    "workload: a\\0b",
+    pytest.param(DEEPEST, id="the deepest"),
+    pytest.param(" or ".join(["ip:::/0"] * MAX_TERMS), id="the most terms"),
+    pytest.param(f"workload: {'*a' * (MAX_WILD // 2)}", id="many wildcards"),
+    pytest.param(f"workload: *{'a' * (MAX_WILD - 2)}*", id="a text between wildcards"),
+    pytest.param(f"label.role: *{'é' * (MAX_WILD - 7)}*", id="letters of two bytes between wildcards"),
+    pytest.param(f"sentence: *{'é*aé*' * (MAX_WILD // 5 - 1)}", id="a pattern that repeats itself"),
+    pytest.param(f"workload: {'x' * 4000}", id="a long text"),
 )

@@ -23,6 +23,9 @@ CLOSED_WORDS = {"reporter", "origin", "end_reason", "transport", "enforced", "en
 CLOSED_WORDS |= {"src_kind", "dst_kind", "src_method", "dst_method"}
 CLOSED_WORDS |= {"severity", "kind", "state"}  # of findings
 
+MAX_WILD = 150
+"""Elasticsearch refuses a wildcard whose automaton is too large; the worst texts of 180 characters pass there."""
+
 _RANGE = re.compile(r"(\d{1,19})-(\d{1,19})")
 _OCTETS = re.compile(r"((?:\d{1,3}\.){1,3})\*")
 _TIME_UNITS = (
@@ -108,7 +111,9 @@ def _text(field: Field, column: Column, term: Term, offset: int) -> Condition:
         )
     value = "*" if term.comparison is Comparison.EXISTS else term.value
     if field.label is not None:
-        return Matches(column, quote(f"{field.label}=") + value)
+        value = quote(f"{field.label}=") + value
+    if has_wildcard(value) and len(literal(value)) > MAX_WILD:
+        raise FilterInvalid(f"a text with a wildcard has at most {MAX_WILD} characters", offset=offset)
     return Matches(column, value.lower() if column.name in CLOSED_WORDS else value)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from ringfence.model.filter import And, Filter, Not, Or, Term
+from ringfence.model.flow import ColumnType
 from ringfence.store.addresses import Network, overlaps_mapped
-from ringfence.store.filter.conditions import Between, Condition, Matches, Present, Within, resolve
+from ringfence.store.filter.conditions import LARGEST, Between, Condition, Matches, Present, Within, resolve
 from ringfence.store.filter.pattern import has_wildcard, literal, wildcard
+from ringfence.store.rows import EPOCH
 
 Query = dict[str, Any]
 
@@ -51,8 +54,16 @@ def _condition(condition: Condition) -> Query:
                 return {"bool": {"filter": [inside], "must_not": [{"term": {field: {"value": "0.0.0.0/0"}}}]}}
             return inside
         case Between(low=low, high=high):
-            bounds = {word: plain(bound) for word, bound in (("gte", low), ("lte", high)) if bound is not None}
-            return {"range": {field: bounds}}
+            return _between(field, low, high)
+
+
+def _between(field: str, low: Any, high: Any) -> Query:
+    """Elasticsearch refuses to look for values that no field can hold: nothing has them."""
+    too_large = isinstance(low, int) and low > LARGEST[ColumnType.LONG]
+    if too_large or (isinstance(high, datetime) and high < EPOCH):
+        return {"match_none": {}}
+    bounds = {word: plain(bound) for word, bound in (("gte", low), ("lte", high)) if bound is not None}
+    return {"range": {field: bounds}}
 
 
 def _unmapped(network: Network) -> Network:

@@ -20,7 +20,8 @@ from ringfence.store.filter.fields import Finder, find_field
 from ringfence.store.filter.pattern import has_wildcard, literal, quote
 
 MAX_CHARACTERS = 4096
-MAX_DEPTH = 40
+MAX_DEPTH = 24
+"""Elasticsearch takes queries nested 30 deep; the window is one level, a network at either end asks for two more."""
 MAX_TERMS = 300
 
 GRAMMAR = r"""
@@ -176,6 +177,8 @@ class _Build(Transformer):  # type: ignore[type-arg]
         name = pattern if has_wildcard(pattern) else f"*{pattern}*"
         fields = ("source.workload.name", "destination.workload.name")
         terms = [Term(field=field, comparison=Comparison.EQUALS, value=name, offset=offset) for field in fields]
+        for term in terms:
+            resolve(term, offset, self._find)
         try:
             parse_network(literal(pattern))
         except ValueError:

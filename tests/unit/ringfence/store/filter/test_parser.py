@@ -138,6 +138,29 @@ def test_a_monster_is_refused_or_read_but_breaks_nothing(text: str) -> None:
         to_predicate(tree)({})
 
 
+@pytest.mark.parametrize(
+    ("text", "offset"),
+    [
+        ("host: a or workload: " + "*a" * 76, 21),
+        ("label.role: *" + "a" * 145, 12),
+        ("sentence: (b or " + "a*" * 90 + ")", 16),
+        ("host: a and " + "x" * 149, 12),
+    ],
+    ids=["workload", "label", "one of several", "a word alone"],
+)
+def test_a_longer_text_with_wildcards_than_every_store_takes_is_refused_where_it_begins(text: str, offset: int) -> None:
+    with pytest.raises(FilterInvalid, match="with a wildcard") as caught:
+        parse_filter(text)
+    assert caught.value.offset == offset
+
+
+@pytest.mark.parametrize(
+    "text", ["host: " + "a" * 4_000, "host: *" + "a" * 149, "label." + "k" * 4_000 + ": v", "host: " + "\\*" * 150]
+)
+def test_a_long_text_is_read(text: str) -> None:
+    assert parse_filter(text) is not None
+
+
 PIECES = st.sampled_from(
     ["host", "dport", "src", "label.x", ":", " ", "==", "!=", ">", "<=", "(", ")", "and", "or", "not", "!", "&&", "||",
      "*", '"', "\\", "80", "10.0.0.1", "10.0.0.0/8", "fe80::1", "web", "1-2", "2026-01-01", "\n", "é", "=", "|", "&"]
