@@ -10,25 +10,25 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from ringfence.clock import Clock, utc_now
-from ringfence.model.flow import BY_NAME, ColumnType, FlowBatch
+from ringfence.model.flow import BY_NAME, FlowBatch
 from ringfence.model.gap import Gap
 from ringfence.store.elastic_cluster import PAGE, Cluster
 from ringfence.store.elastic_documents import (
-    LAST_SEEN_US,
     STARTED_US,
     documents,
     gap_document,
     gap_of,
-    label_set_field,
     row_of,
     table_of,
     time_text,
 )
+from ringfence.store.elastic_groups import DENIED, STAGED, largest_groups
 from ringfence.store.elastic_retention import forget_batches, prune_flows
 from ringfence.store.filter.elastic import to_query
 from ringfence.store.flows import NEWEST, FlowOrder, FlowPage, FlowQuery
@@ -49,7 +49,6 @@ from ringfence.store.rows import (
 
 BATCH_MEMORY = timedelta(days=1)
 TIDY_EVERY = 1000
-GROUP_PAGE = 2_000
 MICROSECOND = timedelta(microseconds=1)
 
 _NEWEST_FIRST = [
@@ -64,14 +63,14 @@ SORT_KEYS: dict[str, tuple[str, type[int] | type[str]]] = {
     "bytes": ("network.bytes", int),
 }
 """The field that rows are ordered by, and the kind of its value in a cursor."""
-_DENIED = {"term": {"verdict.enforced": "denied"}}
-_STAGED = {"bool": {"filter": [{"term": {"verdict.staged": "denied"}}], "must_not": [_DENIED]}}
-_ALLOWED = {"bool": {"filter": [{"term": {"verdict.enforced": "allowed"}}], "must_not": [_STAGED]}}
-_CLASSES = {name: {"filter": query} for name, query in zip(COUNTS, (_ALLOWED, _DENIED, _STAGED), strict=False)}
+_ALLOWED = {"bool": {"filter": [{"term": {"verdict.enforced": "allowed"}}], "must_not": [STAGED]}}
+_CLASSES = {name: {"filter": query} for name, query in zip(COUNTS, (_ALLOWED, DENIED, STAGED), strict=False)}
 
 
 class ElasticFlowStore:
-    """A `FlowStore`. A batch that failed halfway may show in part until it is sent again, never twice.
+    """A `FlowStore`. What of a batch is written may show before the rest is: then flows of it are missing, or one that
+    ended is there both open and final. Once the batch is stored, at the latest when it was sent again, each is there
+    once.
 
     Raises:
         StoreUnavailable: the server does not answer or refuses; also from every method.
@@ -102,7 +101,7 @@ class ElasticFlowStore:
         return first
 
     def _operations(self, flows: pa.Table, gaps: tuple[Gap, ...]) -> Iterator[tuple[str, str, str, bytes | None]]:
-        """Final rows first: between the steps a flow is rather there twice than not at all, and unseen until both."""
+        """Final rows first: between the steps a flow is rather there twice than not at all."""
         cluster = self._cluster
         opened, final = final_rows(flows)
         done = self._already_final(flows["flow_id"].to_pylist())
@@ -164,28 +163,9 @@ class ElasticFlowStore:
         return row_of(hits[0]["_source"]) if hits else None
 
     def summarize(self, query: FlowQuery, by: tuple[str, ...], *, limit: int = 10_000) -> pa.Table:
-        """See `FlowReader.summarize`. Every group is fetched, then sorted: that is the only exact way."""
-        columns = [BY_NAME[name] for name in grouping(by)]
-        fields = [label_set_field(item) if item.type is ColumnType.LABELS else item.ecs for item in columns]
-        sources = [
-            {name: {"terms": {"field": field, "missing_bucket": True}}} for name, field in zip(by, fields, strict=True)
-        ]
-        rows: list[dict[str, Any]] = []
-        after: dict[str, Any] = {}
-        while True:
-            composite = {"size": GROUP_PAGE, "sources": sources, **after}
-            found = self._cluster.ask(
-                query=_query(query),
-                size=0,
-                track_total_hits=False,
-                aggs={"groups": {"composite": composite, "aggs": _FIGURES}},
-            )["aggregations"]["groups"]
-            rows += [_group(bucket, by) for bucket in found["buckets"]]
-            if "after_key" not in found:
-                break
-            after = {"after": found["after_key"]}
-        rows.sort(key=lambda row: (-row["flows"], row["example"]))
-        return pa.Table.from_pylist(rows[:limit], summary_schema(by))
+        """See `FlowReader.summarize`. Every group is fetched, for that is the only exact way; the largest are kept."""
+        ask = partial(self._cluster.ask, query=_query(query))
+        return pa.Table.from_pylist(largest_groups(ask, grouping(by), limit), summary_schema(by))
 
     def histogram(self, query: FlowQuery, *, bucket_seconds: int) -> pa.Table:
         starts = bucket_starts(query.start, query.end, bucket_seconds)
@@ -225,17 +205,6 @@ class ElasticFlowStore:
         self._cluster.close()
 
 
-_FIGURES: dict[str, Any] = {
-    "denied": {"filter": _DENIED},
-    "staged_denied": {"filter": _STAGED},
-    "packets": {"sum": {"field": "network.packets"}},
-    "bytes": {"sum": {"field": "network.bytes"}},
-    "first_seen": {"min": {"field": STARTED_US}},
-    "last_seen": {"max": {"field": LAST_SEEN_US}},
-    "example": {"top_hits": {"size": 1, "sort": [{"flow.id": "asc"}], "_source": False}},
-}
-
-
 def _query(query: FlowQuery) -> dict[str, Any]:
     window = [
         {"range": {"event.start": {"lt": time_text(query.end)}}},
@@ -266,27 +235,6 @@ def _cursor_after(order: FlowOrder, hit: dict[str, Any]) -> str:
         return encode_key(*hit["sort"])
     last = row_of(hit["_source"])
     return encode_cursor(last["started"], last["flow_id"])
-
-
-def _group(bucket: dict[str, Any], by: tuple[str, ...]) -> dict[str, Any]:
-    keys = {
-        name: value.split("\n") if BY_NAME[name].type is ColumnType.LABELS and value else value
-        for name, value in bucket["key"].items()
-    }
-    keys = {
-        name: [] if value == "" and BY_NAME[name].type is ColumnType.LABELS else value for name, value in keys.items()
-    }
-    times = {name: EPOCH + timedelta(microseconds=bucket[name]["value"]) for name in ("first_seen", "last_seen")}
-    return {
-        **keys,
-        "flows": bucket["doc_count"],
-        "denied": bucket["denied"]["doc_count"],
-        "staged_denied": bucket["staged_denied"]["doc_count"],
-        "packets": int(bucket["packets"]["value"]),
-        "bytes": int(bucket["bytes"]["value"]),
-        **times,
-        "example": bucket["example"]["hits"]["hits"][0]["_id"],
-    }
 
 
 def _classes(bucket: dict[str, Any]) -> dict[str, int]:

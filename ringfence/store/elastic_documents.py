@@ -1,14 +1,15 @@
 """Elasticsearch's documents and mappings, generated from the flow schema: ECS names, nested objects.
 
 Besides the schema's fields a document has some that Elasticsearch cannot compute by itself: sums of both ways, times
-in whole microseconds (aggregations know milliseconds only) and label sets as one text to group by.
+in whole microseconds (aggregations know milliseconds only) and digests of label sets to group by.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ import pyarrow.compute as pc
 from ringfence.model.flow import BY_NAME, COLUMNS, FLOW_SCHEMA, Column, ColumnType
 from ringfence.model.gap import Gap, GapCause
 from ringfence.store.filter.fields import TOTALS
+from ringfence.store.rows import EPOCH
 
 ECS_VERSION = "9.4.0"
 TYPES: dict[ColumnType, dict[str, Any]] = {
@@ -35,12 +37,13 @@ STARTED_US, LAST_SEEN_US = "flow.started_us", "flow.last_seen_us"
 LARGEST = 2**63 - 1
 EARLIEST_US, LATEST_US = 0, 9_214_646_400_000_000
 """What a `date_nanos` can hold: 1970 to 2261."""
+EARLIEST, LATEST = (EPOCH + timedelta(microseconds=edge) for edge in (EARLIEST_US, LATEST_US))
 
 _CONSTANT = {"ecs.version": ECS_VERSION, "event.kind": "event", "event.category": ["network"]}
 
 
 def label_set_field(column: Column) -> str:
-    """The field that holds all labels of an end as one text."""
+    """The field that tells the label sets of an end apart."""
     return f"{column.ecs.removesuffix('labels')}label_set"
 
 
@@ -91,8 +94,7 @@ def documents(flows: pa.Table) -> Iterator[tuple[str, bytes]]:
         else:
             columns[column.ecs] = values.to_pylist()
         if column.type is ColumnType.LABELS:
-            sets = [None if labels is None else "\n".join(labels) for labels in columns[column.ecs]]
-            columns[label_set_field(column)] = sets
+            columns[label_set_field(column)] = [_label_set(labels) for labels in columns[column.ecs]]
     for total in TOTALS:
         one, other = (columns[BY_NAME[name].ecs] for name in total.columns)
         columns[total.ecs] = [_sum(*pair) for pair in zip(one, other, strict=True)]
@@ -133,7 +135,14 @@ def gap_of(gap_id: str, source: Mapping[str, Any]) -> Gap:
 
 
 def time_text(at: datetime) -> str:
+    """A time as Elasticsearch reads it; one that it cannot hold is moved to the edge."""
+    at = max(EARLIEST, min(at, LATEST))
     return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _label_set(labels: list[str] | None) -> str | None:
+    """As JSON, in which no two sets look alike; hashed, for the text of a long one is refused as a term."""
+    return None if labels is None else hashlib.sha256(json.dumps(labels).encode()).hexdigest()
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

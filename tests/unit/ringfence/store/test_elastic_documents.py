@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
 
 from ringfence.model.flow import COLUMNS, FLOW_SCHEMA
 from ringfence.model.gap import Gap, GapCause
@@ -14,6 +16,7 @@ from ringfence.store.elastic_documents import (
     mappings,
     row_of,
     table_of,
+    time_text,
 )
 from tests.support.generate import START, flow_table
 
@@ -57,6 +60,23 @@ def test_a_time_that_elasticsearch_cannot_hold_is_moved_to_its_edge() -> None:
     assert found[0]["event"]["start"] == "1970-01-01T00:00:00.000000+00:00"
     assert found[1]["event"]["start"].startswith("2262-")
     assert found[0]["flow"][STARTED_US.rpartition(".")[2]] == 0
+
+
+@pytest.mark.parametrize(
+    "outside", [START.replace(year=1), START.replace(year=1969), START.replace(year=9999)], ids=str
+)
+def test_a_question_about_a_time_outside_is_one_about_the_edge(outside: datetime) -> None:
+    edge = "1970-01-01T00:00:00.000000+00:00" if outside < START else "2262-01-01T00:00:00.000000+00:00"
+    assert time_text(outside.astimezone(timezone(timedelta(hours=-5)) if outside.year > 1 else UTC)) == edge
+
+
+def test_label_sets_are_told_apart_and_none_is_too_long_for_a_term() -> None:
+    sets = [None, [], [""], ["a", "b"], ["b", "a"], ["a\nb"], ["a", "b", ""], ['a","b'], ["a" * 100_000]]
+    rows = [row | {"src_labels": labels} for row, labels in zip(flow_table(len(sets)).to_pylist(), sets, strict=True)]
+    found = [json.loads(document)["source"]["workload"].get("label_set") for _, document in documents(table_of(rows))]
+    assert found[0] is None
+    assert len({*found}) == len(sets)
+    assert max(map(len, found[1:])) == 64
 
 
 def test_a_gap_is_read_back() -> None:
