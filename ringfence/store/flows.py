@@ -53,10 +53,10 @@ class FlowWriter(Protocol):
     """Takes batches from hosts."""
 
     def append(self, batch: FlowBatch) -> bool:
-        """Store a batch in one transaction; False when this batch id was stored before.
+        """Store a batch; False when this batch id was stored before, perhaps by a call whose answer was lost.
 
         Raises:
-            StoreUnavailable: nothing of the batch was stored.
+            StoreUnavailable: nobody knows how much of it was stored; appended again, it is stored whole and once.
         """
 
     def open_flows(self, host: str) -> pa.Table:
