@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from tests.support.site import Site
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with Site(tmp_path_factory.mktemp("shop"), demo=True) as made:
+    now = datetime.now(UTC)  # it stands still: what the hosts last said does not grow old while tests run
+    with Site(tmp_path_factory.mktemp("shop"), demo=True, clock=lambda: now) as made:
         yield made
 
 
