@@ -71,14 +71,20 @@ def parse_container(
 def labels_of(given: Mapping[str, str], *, name: str, image: str, host: str) -> dict[str, str]:
     """The container's labels as they are, and `name`, `image`, `host`, `compose.project`, `compose.service`.
 
-    A label that the container has under such a name itself stays what it is.
+    A label that the container has under such a name itself stays what it is. An image may bring anything: what no
+    database holds (NUL, halves of surrogate pairs) is replaced.
     """
+    given = {_storable(key): _storable(value) for key, value in given.items()}
     derived = {"name": name, "image": image, "host": host}
     for label, sources in _COMPOSE.items():
         value = next((given[source] for source in sources if given.get(source)), None)
         if value is not None:
             derived[label] = value
-    return derived | {str(key): str(value) for key, value in given.items()}
+    return derived | given
+
+
+def _storable(text: object) -> str:
+    return str(text).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def containment_of(attributes: Mapping[str, Any], attachments: Sequence[Attachment]) -> tuple[Containment, str]:

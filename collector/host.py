@@ -138,12 +138,12 @@ class Collector:
                 thread.join(15)
         for docker in self._dockers:
             docker.stop()
-        self._telling.stop()
         try:
             self.spool.beat(self._last_words())
         finally:
             if self._kernel is not None:
                 self._kernel.close()
+            self._telling.stop()
 
     def _last_words(self) -> datetime | None:
         """The last tick; returns until when all is in the spool."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-PAUSE_SECONDS = 0.2
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 30.0
 
 
 class Telling:
     """Calls `tell` in a thread of its own after each change, and again until it succeeds.
 
-    Changes that come while it is being told are told once, together. `failed` is called where an exception of `tell`
-    is being handled.
+    Changes that come while it is being told are told once, together. After each failure in a row it waits twice as long
+    as before, 30 seconds at most. `failed` is called where an exception of `tell` is being handled.
     """
 
     def __init__(self, tell: Callable[[], None], *, failed: Callable[[], None]) -> None:
@@ -35,11 +35,14 @@ class Telling:
             self._thread.join(timeout)
 
     def _run(self) -> None:
+        pause = PAUSE_SECONDS
         while self._news.wait() and not self._stopping.is_set():
             self._news.clear()
             try:
                 self._tell()
+                pause = PAUSE_SECONDS
             except Exception:  # noqa: BLE001 -- it is counted and logged there, and tried again
                 self._failed()
                 self._news.set()
-                self._stopping.wait(PAUSE_SECONDS)
+                self._stopping.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

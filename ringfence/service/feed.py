@@ -1,4 +1,4 @@
-"""The live feed: judged flows and changes, handed to whoever watches, never waiting for a slow watcher."""
+"""The live feed: that something is new, handed to whoever watches, never waiting for a slow watcher."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Feed:
 
     @property
     def watched(self) -> bool:
-        """Whether anyone listens: rows are turned into dictionaries only then."""
+        """Whether anyone listens for flows: that there are new ones is told only then, as they come all the time."""
         return self._watchers > 0
 
     @property

@@ -10,7 +10,7 @@ from ringfence import metrics
 from ringfence.log import logger, note_failure
 
 QUIET_AFTER = 3
-"""Failures in a row that are logged with their trace; later ones only count, until a step succeeds."""
+"""Failures in a row that are logged; later ones only count, until a step succeeds."""
 
 PATIENCE = 120.0
 """Seconds that a step may take, or be overdue, before the loop counts as stalled: longer than any store's timeout."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -111,7 +111,7 @@ class Shipping:
             if self._told.news(gap.id):
                 self._tell(gap)
         if self._feed.watched and flows.num_rows:
-            self._feed.publish("flows", {"rows": _rows(flows)})
+            self._feed.publish("flows", {"flows": flows.num_rows})
 
     def _tell(self, gap: Gap) -> None:
         """The flow store holds it under this id, and how long it lasted in the end."""
@@ -131,7 +131,3 @@ class Shipping:
         self._failures += 1
         if self._failures in (1, 10, 100):
             self._log.warning("store is away, flows wait in the spool", attempt=self._failures, error=str(error))
-
-
-def _rows(table: pa.Table, limit: int = 500) -> list[dict[str, Any]]:
-    return list(table.slice(0, limit).to_pylist())

@@ -72,6 +72,7 @@ class Watch:
         open_flows = flows.open_flows(config.host)
         self.collector = self._make_collector(open_flows)
         self._enforcing = self._make_enforcing(accounting)
+        self.collector.inventory.on_change(self._inventory_changed)
         self._endings = Endings(
             workloads=state.workloads,
             runs=lambda: self.collector.inventory.snapshot().known,
@@ -95,7 +96,7 @@ class Watch:
             clock=utc_now,
             rule_names=self._rule_name,
             slots=self.enforcer.slots,
-            on_workloads=self._workloads_changed,
+            on_workloads=self._keep_workloads,
             resume=open_flows,
         )
 
@@ -176,10 +177,12 @@ class Watch:
         hosts = self._hosts()
         self.enforcer.restore([item for item in self._state.quarantines.active() if item.host in hosts])
 
-    def _workloads_changed(self, workloads: Sequence[Workload]) -> None:
-        # Rules first: a container that just started must not wait for the state store.
+    def _inventory_changed(self) -> None:
+        """Not with what is told to the state store: a container that just started waits for no store."""
         self._enforcing.inventory_changed()
         self.enforcing_loop.wake()
+
+    def _keep_workloads(self, workloads: Sequence[Workload]) -> None:
         self._state.workloads.save(workloads)
         self._feed.publish("workload", {"workloads": len(workloads)})
 

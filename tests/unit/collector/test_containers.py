@@ -64,6 +64,12 @@ def test_labels_are_kept_verbatim_and_a_few_are_added() -> None:
     assert found.project == "shop"
 
 
+def test_what_no_store_holds_is_replaced_in_labels() -> None:
+    found = parse(labels={"com.docker.compose.project": "a\0b", "half \ud800": "x"})
+    assert (found.project, found.labels["com.docker.compose.project"]) == ("a\ufffdb", "a\ufffdb")
+    assert found.labels["half ?"] == "x"
+
+
 @pytest.mark.parametrize(
     ("network", "kind"),
     [

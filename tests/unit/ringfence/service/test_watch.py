@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from collector.inventory import Listing
 from ringfence.config import load
 from ringfence.doctor.host import Host
 from ringfence.errors import ConfigError
@@ -19,6 +20,7 @@ from ringfence.service.policy import PolicyInForce
 from ringfence.service.watch import Watch
 from tests.support.doctor_host import AnsweringHost
 from tests.support.estate import NOW, Estate
+from tests.support.tracked import workload
 from tests.support.wait import wait_until
 
 
@@ -143,10 +145,19 @@ def test_a_heartbeat_says_how_far_the_policy_has_come_and_tells_it_when_it_chang
         assert topics == ["host", "enforcement", "host"]
 
 
+def test_rules_follow_the_inventory_whatever_the_state_store_does(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        watch = _watch(estate)
+        watch._enforcing._inventory_changed.clear()
+        watch.collector.inventory.replace("test", Listing(workloads=(workload("web", 7, "10.1.0.2"),)))
+        assert watch._enforcing._inventory_changed.is_set()
+        assert [item.name for item in estate.state.workloads.current()] == []
+
+
 def test_workloads_and_the_heartbeat_of_the_host_are_told_to_pages(tmp_path: Path) -> None:
     with Estate(tmp_path) as estate:
         feed = Feed()
         watch = _watch(estate, feed=feed)
-        watch._workloads_changed(())
+        watch._keep_workloads(())
         watch._heartbeat()
         assert [message.topic for message in feed.after(0, 0)] == ["workload", "host"]
