@@ -67,7 +67,7 @@ def cell(value: Any) -> str:
     if isinstance(value, datetime):
         return in_iso(value)
     if isinstance(value, Mapping):
-        return json.dumps(plain(value), ensure_ascii=False)
+        return json.dumps(plain(value), ensure_ascii=True)
     if isinstance(value, list | tuple):
         value = ";".join(str(item) for item in value)
     text = str(value)

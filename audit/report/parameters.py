@@ -14,6 +14,7 @@ from ringfence.store.filter.parser import parse_filter
 
 LONGEST = timedelta(days=400)
 DEFAULT = timedelta(hours=24)
+LONGEST_KEY = 256
 ALIASES = {"from": "start", "to": "end", "timezone": "zone", "q": "filter"}
 KEYS = ("start", "end", "zone", "filter", "scope", "group_by")
 WORDS = {
@@ -75,7 +76,7 @@ def read_parameters(given: Mapping[str, Any], now: datetime) -> Parameters:
         filter_text=text,
         filter=parse_filter(text),
         scope=values.get("scope", "").strip(),
-        group_by=values.get("group_by", "").strip(),
+        group_by=_label_key("group_by", values.get("group_by", "").strip()),
     )
 
 
@@ -87,6 +88,13 @@ def _text(key: object, value: Any) -> str:
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)
     raise ParametersInvalid(f"the parameter {key} is not text")
+
+
+def _label_key(name: str, text: str) -> str:
+    """Any printable text: containers carry labels of every kind."""
+    if len(text) > LONGEST_KEY or not text.isprintable():
+        raise ParametersInvalid(f"{text[:60]!a} ({name}) is no label", hint="write a label's key, such as role")
+    return text
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 from ringfence.errors import QueryInvalid
 from ringfence.store.rows import WRONG_CURSOR, decode_cursor
 from web.export import plain
+from web.ordering import NO_TEXT
 from web.problems import Refused
 
 Schema = dict[str, Any]
@@ -112,7 +113,8 @@ def body_of(**wanted: type) -> dict[str, Any]:
     """The JSON object of a request with exactly these fields allowed; each is checked for its type.
 
     Raises:
-        Refused: 415 for another content type, 400 for no object, 422 for an unknown field or a wrong type.
+        Refused: 415 for another content type, 400 for no object, 422 for an unknown field, a wrong type, or a
+            text with characters that no store can hold.
     """
     if not request.is_json:
         raise Refused(415, "Send JSON, with Content-Type: application/json.")
@@ -125,7 +127,22 @@ def body_of(**wanted: type) -> dict[str, Any]:
     for name, value in found.items():
         if not isinstance(value, wanted[name]) or (isinstance(value, bool) and wanted[name] is int):
             raise Refused(422, f"{name} must be {wanted[name].__name__}.")
+        if any(NO_TEXT.search(text) for text in _texts(value)):
+            raise Refused(422, f"{name} has control characters, or half a character, in it.")
     return found
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value of JSON, however deep, names included."""
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            left += [*item, *item.values()]
+        elif isinstance(item, list):
+            left += item
 
 
 def limit_of(default: int = 100, most: int = 1000) -> int:

@@ -37,7 +37,12 @@ def test_numbers_stay_numbers() -> None:
     assert export.cell(-5) == "-5"
     assert export.cell(None) == ""
     assert export.cell(["a=1", "b=2"]) == "a=1;b=2"
-    assert export.cell({"reason": "é", "at": NOW}) == '{"reason": "é", "at": "2026-03-01T12:00:00Z"}'
+    assert export.cell({"reason": "é", "at": NOW}) == r'{"reason": "\u00e9", "at": "2026-03-01T12:00:00Z"}'
+
+
+def test_half_a_character_in_an_object_does_not_end_a_file() -> None:
+    text = export.cell({"group_by": "a\ud800"})
+    assert text.encode() and json.loads(text) == {"group_by": "a\ud800"}
 
 
 def test_json_lines_are_one_flow_each_and_then_the_remarks() -> None:

@@ -44,6 +44,9 @@ def test_other_names_are_understood() -> None:
         ({"colour": "red"}, "no parameter colour"),
         ({"filter": ["x"]}, "is not text"),
         ({"start": True}, "is not text"),
+        ({"group_by": "a\0b"}, "is no label"),
+        ({"group_by": "a\ud800"}, "is no label"),
+        ({"group_by": "a" * 257}, "is no label"),
     ],
 )
 def test_what_is_impossible_is_refused_in_words(given: dict[str, Any], word: str) -> None:

@@ -49,6 +49,9 @@ def test_a_path_becomes_a_route() -> None:
         ({"json": {"text": 5}}, 422),
         ({"json": {"texts": ""}}, 422),
         ({"json": {}}, 422),
+        ({"json": {"text": "a\0b"}}, 422),
+        ({"json": {"text": "a\x1bb"}}, 422),
+        ({"json": {"text": "a\ud800b"}}, 422),
         ({"data": "{", "content_type": "application/json"}, 400),
     ],
     ids=str,
@@ -59,6 +62,19 @@ def test_a_body_that_is_not_what_was_asked_for_is_refused(site: Site, options: d
     answer = client.post("/api/v1/policies/check", headers=headers, **options)
     assert answer.status_code == status
     assert answer.get_json()["status"] == status
+
+
+def test_a_text_in_a_body_keeps_tabs_and_line_breaks_and_no_other_control_character_however_deep(site: Site) -> None:
+    client = site.client("admin")
+    headers = {"X-CSRFToken": site.token(client)}
+    checked = client.post("/api/v1/policies/check", json={"text": "version: 1\r\n#\ttab\n"}, headers=headers)
+    assert (checked.status_code, checked.get_json()["valid"]) == (200, True)
+    deep: list[object] = ["a\ud800"]
+    for _ in range(200):
+        deep = [{"in": deep}]
+    answer = client.post("/api/v1/quarantines", json={"workload": "w", "access": deep}, headers=headers)
+    assert answer.status_code == 422
+    assert answer.get_json()["detail"].startswith("access has control characters")
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "1001", "x", "²", "9" * 40, "0000001" + "0" * 5000, "0" * 9 + "1000000"])
