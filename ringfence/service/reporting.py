@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from audit.reader import AuditReader
@@ -23,7 +24,8 @@ from ringfence.store.state import ReportRecord, Reports, State
 PATIENCE = timedelta(hours=1)
 """How long an ordered report waits for a store that is away."""
 CLAIM = timedelta(minutes=5)
-"""Longer than any report takes. When a worker dies over one, the next takes it up after that."""
+"""Longer than any step of a report takes; each step extends it. When a worker dies over one, the next takes it up after
+that."""
 MOST_CLAIMS = 2
 """A report over which as many workers died is not begun again: it would take the next one with it."""
 DEADLY = (
@@ -40,8 +42,9 @@ class Advance:
     """Keeps in the record how far one report is, at most once in `EVERY`; while the store is away it goes unsaid."""
 
     def __init__(
-        self, reports: Reports, report_id: str, clock: Clock, changed: Callable[[], None] = lambda: None
+        self, reports: Reports, report_id: str, clock: Clock, changed: Callable[[datetime], None] = lambda until: None
     ) -> None:
+        """`changed` is told until when the claim on the report holds now."""
         self._changed = changed
         self._reports = reports
         self._id = report_id
@@ -49,7 +52,12 @@ class Advance:
         self._told: datetime | None = None
 
     def computing(self, share: float, step: str) -> None:
-        """Take the word of the report itself: the share of the computing that is done, and what comes now."""
+        """Take the word of the report itself: the share of the computing that is done, and what comes now.
+
+        That all of it is computed goes unsaid: the files, which are next, are a step of their own.
+        """
+        if share >= 1.0:
+            return
         self.tell(int(share * COMPUTED), step)
 
     def tell(self, percent: int, step: str) -> None:
@@ -58,8 +66,8 @@ class Advance:
             return
         self._told = now
         with contextlib.suppress(StoreUnavailable):
-            self._reports.advance(self._id, progress=percent, step=step)
-            self._changed()
+            self._reports.advance(self._id, progress=percent, step=step, until=now + CLAIM)
+            self._changed(now + CLAIM)
 
 
 class Reporting:
@@ -86,13 +94,14 @@ class Reporting:
         self._account = account
         self._clock = clock
         self._changed = changed
+        self._held: dict[str, datetime] = {}  # claims of this worker that it has not ended, and until when they hold
         self._one_at_a_time = threading.Lock()
         self._log = logger("reporting")
 
     def make_report(self, report_id: str) -> None:
         with self._one_at_a_time:
-            now = self._clock()
-            claims = self._state.reports.claim(report_id, now=now, until=now + CLAIM)
+            self._release_held()
+            claims = self._claim(report_id)
             record = self._state.reports.get(report_id) if claims else None
             if record is None:
                 return
@@ -101,7 +110,8 @@ class Reporting:
                 self._end(replace(record, state="failed", error=DEADLY))
                 return
             try:
-                advance = Advance(self._state.reports, record.id, self._clock, lambda: self._changed(record))
+                extended = partial(self._extended, record)
+                advance = Advance(self._state.reports, record.id, self._clock, extended)
                 document = make_report(
                     record.kind,
                     record.parameters,
@@ -125,8 +135,29 @@ class Reporting:
             done = replace(record, state="done", title=document.title, digest=document.digest, files=files)
             self._end(replace(done, progress=100, step=""))
 
+    def _claim(self, report_id: str) -> int:
+        now = self._clock()
+        claims = self._state.reports.claim(report_id, now=now, until=now + CLAIM)
+        if claims:
+            self._held[report_id] = now + CLAIM
+        return claims
+
+    def _extended(self, record: ReportRecord, until: datetime) -> None:
+        self._held[record.id] = until
+        self._changed(record)
+
+    def _release_held(self) -> None:
+        """An outage of the state store may have kept a claim from being ended: no worker died, so it must not count."""
+        for report_id in tuple(self._held):
+            self._release(report_id)
+
+    def _release(self, report_id: str) -> None:
+        self._state.reports.release(report_id, until=self._held[report_id])
+        del self._held[report_id]
+
     def _end(self, record: ReportRecord) -> None:
         self._state.reports.save(record)
+        del self._held[record.id]
         self._changed(record)
 
     def _later(self, record: ReportRecord, error: StoreUnavailable) -> None:
@@ -134,7 +165,8 @@ class Reporting:
         self._log.warning("report waits for a store", report=record.id, error=str(error))
         if self._clock() - record.created > PATIENCE:
             self._end(replace(record, state="failed", error=str(error)))
-        self._state.reports.release(record.id)
+        else:
+            self._release(record.id)
 
     def apply_retention(self) -> None:
         before = self._clock() - self._retention

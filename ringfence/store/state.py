@@ -216,11 +216,15 @@ class Reports(ReportReader, Protocol):
         The number of this claim: 1, and one more for each earlier one that was not released.
         """
 
-    def advance(self, report_id: str, *, progress: int, step: str) -> None:
-        """Say how far a running report is; one that is not running stays as it is."""
+    def advance(self, report_id: str, *, progress: int, step: str, until: datetime | None = None) -> None:
+        """Say how far a running report is, with `until` also how long it is claimed now; one that is not running stays
+        as it is."""
 
-    def release(self, report_id: str) -> None:
-        """End a claim before its time: the report waits to be begun anew, and the claim does not count."""
+    def release(self, report_id: str, *, until: datetime | None = None) -> None:
+        """End a claim on a running report before its time: it waits to be begun anew, and the claim does not count.
+
+        With `until` it is the claim that holds until then: where another has been made since, that one stands.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

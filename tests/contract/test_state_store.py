@@ -310,6 +310,28 @@ def test_claims_that_nobody_released_are_counted(state: State) -> None:
     assert state.reports.get("r1") == report
 
 
+def test_a_claim_that_is_released_late_leaves_anothers_as_it_is(state: State) -> None:
+    report = ReportRecord(
+        id="r1", kind="flows", title="Flows", created=NOW, author="ann", parameters={}, digest="", files={},
+        state="running",
+    )  # fmt: skip
+    state.reports.save(report)
+    first, second, extended = (NOW + number * SECOND for number in (1, 2, 5))
+    assert state.reports.claim("r1", now=NOW, until=first) == 1
+    assert state.reports.claim("r1", now=first, until=second) == 2
+    state.reports.advance("r1", progress=40, step="edges", until=extended)
+    state.reports.release("r1", until=first)
+    assert state.reports.get("r1") == replace(report, progress=40, step="edges")
+    assert not state.reports.claim("r1", now=second, until=extended), "its claim was extended"
+    state.reports.release("r1", until=extended)
+    assert state.reports.get("r1") == report
+    assert state.reports.claim("r1", now=NOW, until=first) == 1, "neither is counted any more"
+    done = replace(report, state="done", progress=100)
+    state.reports.save(done)
+    state.reports.release("r1", until=first)
+    assert state.reports.get("r1") == done
+
+
 def test_a_host_has_its_last_status_only(state: State) -> None:
     statuses = [HostStatus(host=host, at=at, facts={"lag": 1.5}) for host, at in (("b", NOW), ("a", NOW))]
     for status in (replace(statuses[0], at=NOW - SECOND), *statuses):

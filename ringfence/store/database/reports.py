@@ -34,14 +34,23 @@ class ReportTable:
         with self._database.writing() as connection:
             return connection.execute(counted).scalar_one_or_none() or 0
 
-    def advance(self, report_id: str, *, progress: int, step: str) -> None:
+    def advance(self, report_id: str, *, progress: int, step: str, until: datetime | None = None) -> None:
         running = TABLE.update().where(TABLE.c.id == report_id, TABLE.c.state == "running")
+        claim = {} if until is None else {"claimed": until}
         with self._database.writing() as connection:
-            connection.execute(running.values(progress=progress, step=step))
+            connection.execute(running.values(progress=progress, step=step, **claim))
 
-    def release(self, report_id: str) -> None:
-        claimed = TABLE.update().where(TABLE.c.id == report_id, TABLE.c.claimed.is_not(None))
-        given_back = claimed.values(claimed=None, claims=TABLE.c.claims - 1, progress=0, step="")
+    def release(self, report_id: str, *, until: datetime | None = None) -> None:
+        counted = TABLE.update().where(TABLE.c.id == report_id, TABLE.c.state == "running", TABLE.c.claims > 0)
+        if until is None:
+            counted = counted.where(TABLE.c.claimed.is_not(None))
+        anothers = sa.false() if until is None else TABLE.c.claimed != until
+        given_back = counted.values(
+            claimed=sa.case((anothers, TABLE.c.claimed)),
+            claims=TABLE.c.claims - 1,
+            progress=sa.case((anothers, TABLE.c.progress), else_=0),
+            step=sa.case((anothers, TABLE.c.step), else_=""),
+        )
         with self._database.writing() as connection:
             connection.execute(given_back)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from ringfence.clock import Clock
 from ringfence.errors import StoreUnavailable
@@ -114,7 +116,7 @@ class RecordedAdvances:
         self.told: list[tuple[int, str]] = []
         self._away = away
 
-    def advance(self, report_id: str, *, progress: int, step: str) -> None:
+    def advance(self, report_id: str, *, progress: int, step: str, until: datetime) -> None:
         if self._away:
             raise StoreUnavailable("the state store does not answer")
         self.told.append((progress, step))
@@ -130,6 +132,79 @@ def test_progress_is_written_at_most_once_a_second_and_never_stops_a_report() ->
     assert reports.told == [(0, "0.0"), (int(0.5 * COMPUTED), "0.5"), (COMPUTED, "the clock was set back")]
     away: Any = RecordedAdvances(away=True)
     Advance(away, "r1", lambda: NOW).computing(0.0, "begins")
+
+
+def test_that_all_is_computed_does_not_hide_that_the_files_are_written() -> None:
+    reports: Any = RecordedAdvances()
+    advance = Advance(reports, "r1", lambda: NOW)
+    advance.computing(1.0, "done")
+    advance.tell(COMPUTED, "writing the files")
+    assert reports.told == [(COMPUTED, "writing the files")]
+
+
+class FailingReports:
+    """Reports of a store that is away when a claim is to be ended: at those calls for which `away` says so."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.away: list[bool] = []
+
+    def _answer(self) -> None:
+        if self.away and self.away.pop(0):
+            raise StoreUnavailable("the state store does not answer")
+
+    def save(self, report: ReportRecord) -> None:
+        self._answer()
+        self.inner.save(report)
+
+    def release(self, report_id: str, *, until: datetime) -> None:
+        self._answer()
+        self.inner.release(report_id, until=until)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+@pytest.mark.parametrize("flows_away", [False, True], ids=["of the state store", "of both stores"])
+def test_an_outage_is_no_attempt(tmp_path: Path, flows_away: bool) -> None:
+    with Estate(tmp_path) as estate:
+        _order(estate)
+        reports: Any = FailingReports(estate.state.reports)
+        estate.state.reports = reports
+        made = Made(estate, flows=AwayFlows() if flows_away else None)
+        still_away, back_and_away = [True], [False, True]
+        for calls in ([True], *[still_away, back_and_away] * 3):
+            reports.away = list(calls)
+            with pytest.raises(StoreUnavailable):
+                made.reporting.make_report("r1")
+            assert not reports.away
+        if flows_away:
+            made.reporting.make_report("r1")  # the state store is back: the claim is given up
+            made = Made(estate)
+        made.reporting.make_report("r1")
+        found = estate.state.reports.get("r1")
+        assert found is not None and (found.state, found.progress) == ("done", 100), found.error
+
+
+def test_every_step_extends_the_claim(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        _order(estate)
+        reports = estate.state.reports
+        assert reports.claim("r1", now=NOW, until=NOW + CLAIM) == 1
+        Advance(reports, "r1", lambda: NOW + CLAIM - EVERY).computing(0.5, "edges")
+        assert not reports.claim("r1", now=NOW + 2 * CLAIM - 2 * EVERY, until=NOW + 3 * CLAIM)
+        assert reports.claim("r1", now=NOW + 2 * CLAIM - EVERY, until=NOW + 3 * CLAIM) == 2
+
+
+def test_a_claim_that_was_extended_is_given_up_like_any_other(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        _order(estate)
+        moments = itertools.count()
+        made = Made(estate, flows=AwayFlows(), clock=lambda: NOW + next(moments) * EVERY)
+        for _ in range(5):
+            made.reporting.make_report("r1")
+        assert made.advanced
+        assert estate.state.reports.claim("r1", now=NOW, until=NOW + CLAIM) == 1
 
 
 def test_a_message_that_comes_twice_changes_nothing(tmp_path: Path) -> None:
