@@ -106,11 +106,19 @@ def every(
 
 def about(findings: Findings, workload: str) -> tuple[Finding, ...]:
     """What is not resolved about a workload or with it as the peer, most severe first."""
-    return tuple(
-        item
-        for item in every(findings)
-        if workload in (item.workload, item.peer) and item.state is not FindingState.RESOLVED
-    )
+    found = {
+        item.id: item  # once, also when its state changes in between
+        for state in FindingState
+        if state is not FindingState.RESOLVED
+        for item in every(findings, state=state)
+        if workload in (item.workload, item.peer)
+    }
+    return tuple(sorted(found.values(), key=_order))
+
+
+def _order(item: Finding) -> tuple[int, float, str]:
+    """That of the store: most severe first, then latest first."""
+    return -RANKS[item.severity], -item.last_seen.timestamp(), item.id
 
 
 def row_of(item: Finding) -> Mapping[str, Any]:

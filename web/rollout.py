@@ -1,6 +1,9 @@
 """How far the policy has come in the kernels: on how many workloads it is in force, and why not on the others.
 
 As the hosts said last. A host that is silent, or that does not say, is named and not counted.
+
+Who waits for it waits until `waiting` is 0, or a note says that a host refuses it, and then reads `others` and `notes`.
+It may never be settled: not over a workload that is not containable, nor a host that is silent or does not enforce.
 """
 
 from __future__ import annotations

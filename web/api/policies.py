@@ -9,7 +9,7 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from policy_engine.parse import parse_policy
-from ringfence.errors import NotFound, PolicyInvalid
+from ringfence.errors import NotFound, PolicyInvalid, StoreUnavailable
 from ringfence.store.state import PolicyRevision
 from web.api.operation import (
     CURSOR,
@@ -41,7 +41,7 @@ TAG = re.compile(r'(?:W/)?"?(\d{1,9})"?\Z')
 
 
 def policy() -> Response:
-    return _in_force(services().state.policies.current())
+    return _with_rollout(services().state.policies.current(), _rollout())
 
 
 def policy_history() -> Response:
@@ -82,7 +82,11 @@ def policy_apply() -> Response:
     made = services().actions.apply_policy(
         text=_text(body), reason=read_reason(body.get("reason", "")), actor=actor(), expected=_expected()
     )
-    return _in_force(made, status=201)
+    try:
+        rollout = _rollout()
+    except StoreUnavailable:
+        rollout = None  # the change was made: an error would say that it was not
+    return _with_rollout(made, rollout, status=201)
 
 
 def _text(body: dict[str, Any]) -> str:
@@ -102,12 +106,15 @@ def _expected() -> int | None:
     return int(found.group(1))
 
 
-def _in_force(found: PolicyRevision, status: int = 200) -> Response:
-    """The newest revision, with how far it has come in the kernels."""
+def _rollout() -> dict[str, Any]:
+    """How far the newest revision has come in the kernels."""
     given = services()
     rollout = rollout_of(given.state, given.clock())
-    told = as_plain(rollout) | {"settled": rollout.settled, "sentence": rollout.sentence}
-    return answer(as_plain(found) | {"rollout": told}, status, ETag=f'"{found.revision}"')
+    return as_plain(rollout) | {"settled": rollout.settled, "sentence": rollout.sentence}
+
+
+def _with_rollout(found: PolicyRevision, rollout: dict[str, Any] | None, status: int = 200) -> Response:
+    return answer(as_plain(found) | {"rollout": rollout}, status, ETag=f'"{found.revision}"')
 
 
 def _answer(found: PolicyRevision, status: int = 200) -> Response:
@@ -128,10 +135,17 @@ ROLLOUT = object_of(
     others=OBJECT | {"description": "How many workloads are partial, failed, not containable or off."},
     troubles=list_of(object_of(state=TEXT, reason=TEXT, workloads=OBJECT)),
     notes=list_of(TEXT) | {"description": "Hosts that are silent, that do not say, or that have another revision."},
-    settled={"type": "boolean", "description": "In force on every workload, as far as anybody can say."},
+    settled={
+        "type": "boolean",
+        "description": "In force on every workload, as far as anybody can say; may never come.",
+    },
     sentence=TEXT,
 )
 IN_FORCE = object_of(revision=NUMBER, text=TEXT, author=TEXT, reason=TEXT, applied=MOMENT, rollout=ROLLOUT)
+APPLIED = object_of(
+    revision=NUMBER, text=TEXT, author=TEXT, reason=TEXT, applied=MOMENT,
+    rollout=ROLLOUT | {"type": ["object", "null"], "description": "null: not readable, but the policy was applied."},
+)  # fmt: skip
 
 OPERATIONS = (
     Operation(
@@ -150,7 +164,7 @@ OPERATIONS = (
         summary="Apply a policy; with If-Match only if that revision is in force.",
         queries=(Query(name="If-Match", doc="ETag of the revision it was made from.", schema=TEXT, place="header"),),
         body=object_of(("text", "reason"), text=TEXT, reason=TEXT),
-        answer=IN_FORCE,
+        answer=APPLIED,
         status=201,
         problems=(409, 422, 503),
     ),

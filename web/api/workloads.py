@@ -10,7 +10,7 @@ from ringfence.model.enforcement import Enforcement
 from ringfence.model.policy import PolicySet
 from ringfence.model.workload import Workload
 from ringfence.store.flows import FlowQuery
-from web.api.operation import OBJECT, WINDOW, Operation, answer, as_plain, fields, list_of
+from web.api.operation import NUMBER, OBJECT, WINDOW, Operation, answer, as_plain, fields, list_of
 from web.bar import read_bar
 from web.edges import edges_of
 from web.estate import inside
@@ -19,6 +19,9 @@ from web.guard import services
 from web.policy_view import effective, hits_of, read_policy
 from web.scope import strict_scope
 from web.tokens import term
+
+MOST_FINDINGS = 500
+"""Findings of one workload in an answer; `/findings` pages through all."""
 
 
 def workloads() -> Response:
@@ -43,13 +46,15 @@ def workload(workload_id: str) -> Response:
     policies = read_policy(given.state.policies.current().text)
     cards = effective(policies, item, hits_of(given.flows, query)) if policies else ()
     held = {entry.workload: entry.id for entry in given.state.quarantines.active()}
+    findings = about(given.state.findings, workload_id)
     return answer(
         _fields(item, policies, given.state.enforcements.get(workload_id), held.get(workload_id))
         | {
             "outgoing": [edge for edge in edges.edges if edge.src == workload_id],
             "incoming": [edge for edge in edges.edges if edge.dst == workload_id],
             "policies": [{"tier": tier, **as_plain(card)} for tier, card in cards],
-            "findings": about(given.state.findings, workload_id),
+            "findings": findings[:MOST_FINDINGS],
+            "findings_left_out": len(findings[MOST_FINDINGS:]),
         }
     )
 
@@ -89,6 +94,8 @@ OPERATIONS = (
             incoming=list_of(OBJECT),
             policies=list_of(OBJECT),
             findings=list_of({"$ref": "#/components/schemas/Finding"}),
+            findings_left_out=NUMBER
+            | {"description": f"How many more there are than the {MOST_FINDINGS} most severe."},
         ),
         problems=(400, 404),
     ),

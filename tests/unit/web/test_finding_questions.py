@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -106,3 +107,25 @@ def test_about_a_workload_is_what_is_not_resolved_at_either_end(site: Site) -> N
     assert [item.id for item in about(site.state.findings, "id-db")] == ["drift", "scan"]
     assert [item.id for item in about(site.state.findings, "id-coupon")] == ["scan"]
     assert about(site.state.findings, "id-web") == ()
+
+
+class AskedFindings:
+    """Findings that note which state they are asked for."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.states: set[FindingState | None] = set()
+
+    def list(self, *, state: FindingState | None = None, **options: Any) -> Any:
+        self.states.add(state)
+        return self.inner.list(state=state, **options)
+
+
+def test_about_a_workload_no_resolved_finding_is_read_and_the_order_is_the_stores(site: Site) -> None:
+    low = replace(SCAN, id="low", key="low", severity=Severity.LOW, state=FindingState.OPEN)
+    old = replace(SCAN, id="old", key="old", last_seen=NOW - timedelta(hours=1), state=FindingState.SUPPRESSED)
+    for item in (low, old, SCAN, DRIFT):
+        site.state.findings.record(item)
+    asked: Any = AskedFindings(site.state.findings)
+    assert [item.id for item in about(asked, "id-db")] == ["drift", "scan", "old", "low"]
+    assert asked.states == set(FindingState) - {FindingState.RESOLVED}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ringfence.demo.shop import POLICY
+from ringfence.errors import StoreUnavailable
 from tests.support.site import Site, pages
 
 
@@ -33,6 +36,25 @@ def test_the_policy_says_on_how_many_workloads_it_is_in_force(own_shop: Site) ->
         schema = schemas[method]["responses"][status]["content"]["application/json"]["schema"]
         assert set(schema["properties"]) == set(made)
         assert set(schema["properties"]["rollout"]["properties"]) == set(rollout)
+
+
+class AwayHosts:
+    """Hosts of a store that does not answer."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise StoreUnavailable("the state store does not answer")
+
+
+def test_a_change_that_was_made_is_told_though_nobody_can_say_how_far_it_is(own_shop: Site) -> None:
+    client = own_shop.client("operator")
+    token = {"X-CSRFToken": own_shop.token(client)}
+    hosts: Any = AwayHosts()
+    own_shop.state.hosts = hosts
+    made = client.post("/api/v1/policies", json={"text": POLICY, "reason": "try"}, headers=token)
+    assert (made.status_code, made.headers["ETag"]) == (201, '"3"')
+    assert (made.get_json()["revision"], made.get_json()["rollout"]) == (3, None)
+    assert client.get("/api/v1/policies").status_code == 503
+    assert own_shop.state.policies.current().revision == 3
 
 
 def test_an_invalid_policy_lists_every_problem(own_shop: Site) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ringfence.model.finding import FindingState
 from tests.support.site import Site
+from web.api.workloads import MOST_FINDINGS
 
 
 class Counted:
@@ -58,3 +59,16 @@ def test_findings_are_those_of_the_page_and_not_resolved(own_shop: Site) -> None
     assert one is not None
     own_shop.state.findings.update(replace(one, state=FindingState.RESOLVED))
     assert ids() == known - {one.id}
+
+
+def test_of_many_findings_the_most_severe_are_told_and_how_many_more_there_are(own_shop: Site) -> None:
+    client, coupon = own_shop.client("viewer"), own_shop.workloads()["coupon"].id
+    known = client.get(f"/api/v1/workloads/{coupon}").get_json()
+    assert known["findings_left_out"] == 0
+    one = own_shop.state.findings.get(known["findings"][-1]["id"])
+    assert one is not None
+    for number in range(MOST_FINDINGS):
+        own_shop.state.findings.record(replace(one, id=f"f{number}", key=f"k{number}"))
+    body = client.get(f"/api/v1/workloads/{coupon}").get_json()
+    assert (len(body["findings"]), body["findings_left_out"]) == (MOST_FINDINGS, len(known["findings"]))
+    assert body["findings"][0]["id"] == known["findings"][0]["id"]
