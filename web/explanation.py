@@ -108,16 +108,32 @@ class Explanation:
     notes: tuple[str, ...]
 
 
-def explain_flow(state: State, row: Mapping[str, Any]) -> Explanation:
-    """Ask the revision that judged a row of the flow schema."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """The revision that judged a flow, and its text as read; None where it is not known or cannot be read: `why`."""
+
+    revision: PolicyRevision | None
+    policies: PolicySet | None
+    why: str
+
+
+def judging_of(state: State, row: Mapping[str, Any]) -> Judging:
+    """That of a row of the flow schema."""
     found, why = _revision(state, row["revision"])
     policies = read_policy(found.text) if found is not None else None
     if found is not None and policies is None:
         why = f"the text of revision {found.revision} cannot be read by this version, so its tiers cannot be asked"
+    return Judging(revision=found, policies=policies, why=why)
+
+
+def explain_flow(state: State, row: Mapping[str, Any], judging: Judging | None = None) -> Explanation:
+    """Ask the revision that judged a row of the flow schema; `judging` is given where it was read already."""
+    judging = judging or judging_of(state, row)
+    found, policies = judging.revision, judging.policies
     if found is None or policies is None:
         return Explanation(
             revision=row["revision"], outcome="", rule="", sentence="", decided_by="", agrees=None, ways=(),
-            notes=(why, *_unknown_ends(state, row)),
+            notes=(judging.why, *_unknown_ends(state, row)),
         )  # fmt: skip
     trace = trace_flow(policies, row)
     ways = tuple(_way(item, row) for item in (trace.egress, trace.ingress))
@@ -253,13 +269,12 @@ def _kernel_notes(
     state: State, row: Mapping[str, Any], judged_by: PolicyRevision, ways: tuple[Way, ...]
 ) -> Iterator[str]:
     """What the kernel did otherwise than the revision says, with the reason where it is known."""
-    former: tuple[PolicyRevision, tuple[Way, ...]] | None = None
+    former = _former(state, row, judged_by) if any(way.agrees is False for way in ways) else None
     for index, way in enumerate(ways):
         if way.kernel_rule.startswith(f"{QUARANTINE_TIER}/"):
             yield f"workload {way.workload} was in quarantine, which comes before every tier"
         if way.agrees is not False:
             continue
-        former = former or _former(state, row, judged_by)
         why = "the rules of another revision, or other labels or addresses, may have been in force there"
         if former is not None and former[1][index].agrees:
             why = f"that is what revision {former[0].revision} says, which was in force when the connection began"

@@ -9,8 +9,7 @@ from typing import Any
 
 from ringfence.store.state import State
 from web.cells import total_bytes
-from web.explanation import Explanation, explain_flow, lines_of
-from web.policy_view import read_policy
+from web.explanation import PLACES, Explanation, explain_flow, judging_of, lines_of
 from web.verdicts import Shown, shown
 
 LEGS = {
@@ -80,12 +79,15 @@ class Story:
 
 def story_of(state: State, row: Mapping[str, Any]) -> Story:
     """Tell a flow; the policy lines come from the revision it was judged by."""
+    judging = judging_of(state, row)
+    explanation = explain_flow(state, row, judging)
+    lines = lines_of(judging.policies) if judging.policies is not None else {}
     return Story(
         row=row,
         shown=shown(row),
         ends=(_end(row, "src", "source"), _end(row, "dst", "destination")),
-        decisions=_decisions(row, _lines(state, row["revision"])),
-        explanation=explain_flow(state, row),
+        decisions=_decisions(row, explanation, lines),
+        explanation=explanation,
         legs=tuple(LEGS.get(leg, leg) for leg in str(row["reporter"]).split("+")),
         duration=row["ended"] - row["started"] if row["ended"] else None,
         total=total_bytes(row),
@@ -114,8 +116,15 @@ def _address(address: Any, port: int | None) -> str:
     return text if port is None else f"{text}:{port}"
 
 
-def _decisions(row: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Decision, ...]:
+def _decisions(row: Mapping[str, Any], explanation: Explanation, lines: Mapping[str, int]) -> tuple[Decision, ...]:
+    """What the kernel named at an end stands in the explanation; here where that says nothing of the end."""
+    told = {way.direction for way in explanation.ways if way.judged}
     steps = [
+        *(
+            (f"the kernel {place}", "", rule, "")
+            for direction, place in PLACES.items()
+            if direction.value not in told and (rule := row[f"{direction.value}_rule"])
+        ),
         ("enforced by the kernel", row["enforced"] or "not known", row["rule"], row["sentence"] or ""),
         (
             "if everything were in protect",
@@ -127,12 +136,4 @@ def _decisions(row: Mapping[str, Any], lines: Mapping[str, int]) -> tuple[Decisi
     return tuple(
         Decision(where=where, outcome=outcome, rule=rule or "", sentence=sentence, line=lines.get(rule or ""))
         for where, outcome, rule, sentence in steps
-        if rule or outcome
     )
-
-
-def _lines(state: State, revision: int | None) -> dict[str, int]:
-    """Line of each rule of a revision; empty when the text cannot be read any more."""
-    found = state.policies.get(revision) if revision is not None else None
-    policies = read_policy(found.text) if found is not None else None
-    return lines_of(policies) if policies is not None else {}

@@ -162,3 +162,32 @@ def test_every_rule_and_default_has_its_line() -> None:
     lines = lines_of(parse_policy(TEXT))
     assert lines[RULE] == len(TEXT.splitlines())
     assert lines["guard/egress/default"] == lines["application/ingress/default"] == 3
+
+
+class CountedLists:
+    """Policies that count how often their list is asked for."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.lists = inner, 0
+
+    def list(self, **options: Any) -> Any:
+        self.lists += 1
+        return self.inner.list(**options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def test_the_former_revision_is_looked_for_once_and_only_where_the_kernel_differs(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        applied(estate, TEXT)
+        counted: Any = CountedLists(estate.state.policies)
+        estate.state.policies = counted
+        before = NOW - timedelta(hours=3)
+        labels = {"src_labels": ["role=db"], "dst_labels": ["role=db"]}
+        other = {"egress_rule": "application/other/egress/0", "ingress_rule": "application/other/ingress/0"}
+        found = explain_flow(estate.state, judged(started=before, **labels, **other))
+        assert [way.agrees for way in found.ways] == [False, False]
+        assert counted.lists == 1
+        explain_flow(estate.state, judged(started=before, ingress_rule=RULE, rule=RULE))
+        assert counted.lists == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.support.estate import flow_row
 from tests.support.site import Site
 from web.flow_story import story_of
@@ -47,3 +49,42 @@ def test_a_revision_that_is_gone_leaves_the_rule_without_a_line(shop: Site) -> N
 def test_the_story_has_the_trace_of_both_ends(shop: Site) -> None:
     story = story_of(shop.state, flow_row(1, revision=1))
     assert [way.direction for way in story.explanation.ways] == ["egress", "ingress"]
+
+
+KERNEL = {"egress_rule": "application/egress/default", "ingress_rule": "application/db/ingress/0"}
+
+
+def test_what_the_kernel_named_at_an_end_is_told_where_the_trace_says_nothing_of_it(shop: Site) -> None:
+    def named(**changes: Any) -> list[tuple[str, str]]:
+        story = story_of(shop.state, flow_row(1, **KERNEL, **changes))
+        return [(step.where, step.rule) for step in story.decisions if step.where.startswith("the kernel")]
+
+    source, destination = (
+        ("the kernel at the source", KERNEL["egress_rule"]),
+        ("the kernel at the destination", KERNEL["ingress_rule"]),
+    )
+    assert named(revision=1) == []
+    assert named(revision=999) == named(revision=None) == [source, destination]
+    outside = {"src_workload": None, "src_name": None, "src_kind": "external", "src_labels": None}
+    assert named(revision=1, **outside) == [source]
+
+
+class CountedPolicies:
+    """Policies that count how often one revision is read."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.gets = inner, 0
+
+    def get(self, revision: int) -> Any:
+        self.gets += 1
+        return self.inner.get(revision)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def test_the_revision_is_read_once_for_a_story(own_shop: Site) -> None:
+    counted: Any = CountedPolicies(own_shop.state.policies)
+    own_shop.state.policies = counted
+    assert story_of(own_shop.state, flow_row(1, rule=KERNEL["ingress_rule"], revision=1)).decisions[0].line
+    assert counted.gets == 1
