@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -45,10 +45,11 @@ COLUMNS: Keys[Quarantine] = {
 
 @blueprint.get("/quarantine")
 def show() -> str:
-    former = list(islice(_former(), FORMER + 1))
+    active = services().state.quarantines.active()
+    former = list(islice(_former(active), FORMER + 1))
     return page(
         "pages/quarantines.html",
-        active=services().state.quarantines.active(),
+        active=active,
         former=former[:FORMER],
         more=len(former) > FORMER,
     )
@@ -56,7 +57,8 @@ def show() -> str:
 
 def table() -> Table:
     """Both lists of the page, one after the other: those that hold, then the released ones, all of them."""
-    items = [*services().state.quarantines.active(), *islice(_former(), MOST + 1)]
+    active = services().state.quarantines.active()
+    items = [*active, *islice(_former(active), MOST + 1)]
     notes = [] if len(items) <= MOST else [f"only the first {MOST} quarantines are in this file"]
     return Table(
         what="quarantines",
@@ -70,11 +72,12 @@ def table() -> Table:
 offer(blueprint, "/quarantine", table)
 
 
-def _former() -> Iterator[Quarantine]:
-    """The released ones, newest first, read as far as they are wanted."""
+def _former(active: Collection[Quarantine]) -> Iterator[Quarantine]:
+    """The released ones, newest first, read as far as they are wanted; without those that were active a moment ago."""
+    told = {item.id for item in active}
     after: tuple[datetime, str] | None = None
     while found := services().state.quarantines.list(limit=BATCH, after=after):
-        yield from (item for item in found if not item.active)
+        yield from (item for item in found if not item.active and item.id not in told)
         after = found[-1].created, found[-1].id
 
 

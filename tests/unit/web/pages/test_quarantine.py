@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
 
 from ringfence.model.quarantine import QuarantineState
 from tests.support.site import Site
@@ -91,6 +95,33 @@ def test_the_page_has_the_newest_of_many_and_the_file_has_all(own_shop: Site) ->
     rows = [json.loads(line) for line in client.get("/quarantine/export.json").text.splitlines()]
     assert [row["id"] for row in rows] == ["q-coupon", *(f"q-{number}" for number in reversed(range(FORMER + 3)))]
     assert (rows[0]["checks_passed"], rows[0]["checks"], rows[0]["state"]) == (2, 2, "verified")
+
+
+class ReleasedInBetween:
+    """Quarantines of which the active ones are all released as soon as they were read."""
+
+    def __init__(self, inner: Any, now: datetime) -> None:
+        self.inner, self.now = inner, now
+
+    def active(self) -> Any:
+        found = self.inner.active()
+        for item in found:
+            self.inner.wish_release(item.id, at=self.now, by="ada")
+            assert self.inner.settle(replace(item, state=QuarantineState.RELEASED))
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+@pytest.mark.parametrize("path", ["/quarantine", "/quarantine/export.json"])
+def test_an_order_that_is_released_in_between_is_told_once(own_shop: Site, path: str) -> None:
+    client = own_shop.client("auditor")
+    quarantines: Any = ReleasedInBetween(own_shop.state.quarantines, own_shop.clock())
+    own_shop.state.quarantines = quarantines
+    text = client.get(path).text
+    assert text.count("/quarantine/q-coupon" if path == "/quarantine" else '"id": "q-coupon"') == 1
+    assert own_shop.state.quarantines.inner.active() == ()
 
 
 def test_the_proof_follows_and_the_form_is_a_part_of_its_own(shop: Site) -> None:
