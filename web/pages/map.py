@@ -154,7 +154,7 @@ def edge() -> str:
     """The panel of one edge, or of all that are drawn as one between two groups."""
     found = strict_scope()
     wanted = found.address.one("edge")
-    edges = edges_of(services().flows, query_of(found.window, found.bar)).edges
+    edges = _answer(found).edges
     selected = next((item for item in edges if item.id == wanted), None)
     if selected is not None:
         return page("fragments/edge_panel.html", selected=selected, edge_filter=edge_filter(selected))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 
+from ringfence.model.flow import FlowBatch
+from tests.support.estate import flow_row, flow_table
 from tests.support.site import Site
 
 
@@ -64,6 +67,19 @@ def test_an_edge_opens_with_its_services(shop: Site) -> None:
     panel = client.get("/map/edge", query_string={"range": "24h", "edge": edge["id"]}).text
     assert "24 denied" in panel
     assert client.get("/map/edge?edge=nothing").status_code == 404
+
+
+def test_an_edge_that_is_gone_opens_where_the_picture_shows_it(own_shop: Site) -> None:
+    then = own_shop.clock() - timedelta(hours=30)
+    ends = {"src_workload": "", "src_name": "former", "dst_workload": "", "dst_name": "elsewhere"}
+    row = flow_row(900_001, host="shop-1", started=then, last_seen=then, **ends)
+    own_shop.flows.append(FlowBatch(id="former", host="shop-1", flows=flow_table(row)))
+    client = own_shop.client("viewer")
+    found = {edge["change"]: edge["id"] for edge in edges(client.get("/map?range=24h&compare=1").text)}
+    query = {"range": "24h", "compare": "1", "edge": found["gone"]}
+    panel = client.get("/map/edge", query_string=query)
+    assert panel.status_code == 200 and "former" in panel.text
+    assert client.get("/map/edge", query_string=query | {"compare": ""}).status_code == 404
 
 
 def test_a_file_has_the_edges_of_the_table_in_its_order(own_shop: Site) -> None:
