@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import timedelta
 
 from ringfence.store.state import HostStatus
@@ -45,3 +46,9 @@ def test_hosts_gaps_and_enforcement_follow_what_changes(shop: Site) -> None:
     for part, topics in (("hosts", "host"), ("gaps", "gap host"), ("enforcement", "enforcement")):
         assert f'data-refresh="{part}" data-follow="{topics}"' in text
     assert "<time data-ago datetime=" in text.split('data-refresh="hosts"')[1].split("</section>")[0]
+
+
+def test_what_a_host_reports_makes_the_page_anew_every_five_seconds_at_most(shop: Site) -> None:
+    parts = re.findall(r"<[^>]*data-follow=[^>]*>", shop.client("viewer").get("/health").text)
+    assert len(parts) == 4
+    assert all('data-pace="5"' in part for part in parts)

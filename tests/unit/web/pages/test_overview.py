@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from ringfence.store.state import HostStatus
@@ -49,3 +50,9 @@ def test_an_impossible_range_is_said_and_not_hidden(shop: Site) -> None:
     answer = shop.client("viewer").get("/?from=2026-02-02&to=2026-02-01")
     assert answer.status_code == 400
     assert "ends before it starts" in answer.text
+
+
+def test_whatever_changes_two_days_are_compared_anew_every_thirty_seconds_at_most(shop: Site) -> None:
+    parts = re.findall(r"<[^>]*data-follow=[^>]*>", shop.client("viewer").get("/").text)
+    assert len(parts) == 4
+    assert all('data-pace="30"' in part for part in parts)
