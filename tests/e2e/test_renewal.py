@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from ringfence.model.flow import FlowBatch
 from ringfence.model.quarantine import QuarantineState
@@ -137,6 +137,21 @@ def test_a_report_that_ends_is_shown_without_asking_again_and_again(page: Page, 
     assert marked(page)
 
 
+def test_what_was_asked_for_is_shown_though_the_address_changed_meanwhile(page: Page, shop: tuple[Site, str]) -> None:
+    site, _ = shop
+    page.goto("/health")
+    row = page.locator("[data-refresh=hosts] tbody tr", has_text="shop-2")
+    expect(row).to_contain_text("stale")
+    held: list[Route] = []
+    page.route("**/health", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright cannot wrap a builtin
+    site.state.hosts.report(HostStatus(host="shop-2", at=site.clock(), facts={}))
+    with page.expect_request("**/health"):
+        site.feed.publish("host", {})
+    page.evaluate("history.pushState({}, '', '#gaps')")
+    held[-1].continue_()
+    expect(row).to_contain_text("reporting")
+
+
 def test_health_counts_the_silence_of_a_host_and_sees_it_come_back(page: Page, shop: tuple[Site, str]) -> None:
     site, _ = shop
     page.goto("/health")
@@ -195,6 +210,17 @@ WHERE = """() => Object.fromEntries(
     document.getElementById("map-canvas").map.nodes(":childless").map(node => [node.id(), node.position()]))"""
 
 
+def test_an_edge_of_a_renewed_table_opens_beside_it(page: Page, shop: tuple[Site, str]) -> None:
+    site, _ = shop
+    page.goto("/map?range=24h&view=table")
+    expect(page.locator("html")).to_have_attribute("data-alive", "yes")
+    mark(page)
+    arrive(site, 900_001, src_workload="", src_name="newcomer", dst_workload="", dst_name="elsewhere")
+    page.locator("main tbody tr", has_text="newcomer").locator("td.num a").click()
+    expect(page.locator("#panel")).to_contain_text("Services")
+    assert marked(page)
+
+
 def test_a_line_between_groups_opens_all_that_it_stands_for(page: Page, shop: tuple[Site, str]) -> None:
     """Above 150 nodes groups are drawn; here their number is lowered instead of making so many."""
     page.route(
@@ -232,3 +258,16 @@ def test_the_first_live_row_of_an_empty_list_needs_no_reload(page: Page, shop: t
     expect(page.locator("table.flows tbody tr", has_text="newcomer")).to_have_count(2)
     page.locator("table.flows tbody tr").first.locator("td.k-verdict").click(position={"x": 2, "y": 2})
     assert marked(page)
+
+
+def test_columns_of_a_list_that_was_empty_are_measured_once_it_has_rows(page: Page, shop: tuple[Site, str]) -> None:
+    site, _ = shop
+    page.evaluate("""localStorage.setItem("ringfence.flows.widths", '{"source": 300}')""")
+    page.goto("/flows?q=src_name%3A+newcomer")
+    page.get_by_role("button", name="Live").click()
+    expect(page.locator("[data-live-state]")).to_have_text("live")
+    arrive(site, 900_001, src_name="newcomer", src_port=40_000)
+    expect(page.get_by_role("separator", name="Width of Source")).to_have_attribute("aria-valuenow", "300")
+    widths = page.locator("table.flows th").evaluate_all("heads => heads.map(head => head.offsetWidth)")
+    assert 300 in widths
+    assert min(widths) >= 40

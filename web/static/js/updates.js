@@ -1,5 +1,6 @@
 // @ts-check
 // Parts of a page that follow the state: they are fetched again when the server says that something changed.
+import { htmx } from "./dom.js";
 import { remember, replace } from "./keep.js";
 import { inZone, readClock } from "./moments.js";
 import { tellNews } from "./news.js";
@@ -49,9 +50,9 @@ function nameOf(place) {
   return place.getAttribute("data-refresh") ?? "";
 }
 
-/** Most parts are in the page itself; some have an address of their own. @param {Element} place */
-function addressOf(place) {
-  return place.getAttribute("data-refresh-from") ?? location.href;
+/** The address that a part has of its own; null: it is in the page itself, whatever that is called by now. @param {Element} place */
+function sourceOf(place) {
+  return place.getAttribute("data-refresh-from");
 }
 
 /** Whether somebody is in the midst of a list, which must not move away under them. @param {Element} place */
@@ -89,7 +90,7 @@ async function refresh() {
   old.clear();
   try {
     const due = parts().filter((place) => known.has(nameOf(place)));
-    for (const address of new Set(due.map(addressOf))) show(await fetchPage(address), address);
+    for (const source of new Set(due.map(sourceOf))) show(await fetchPage(source ?? location.href), source);
     retryAfter = 0;
     newest = Date.now();
     notBefore = newest + Math.max(LEAST_PAUSE, (newest - began) / SHARE);
@@ -113,10 +114,10 @@ async function fetchPage(address) {
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
-/** Every part of an address by its newest version: figures of one page belong together. @param {Document} page @param {string} address */
-function show(page, address) {
+/** Every part of a source by its newest version: figures of one page belong together. @param {Document} page @param {string|null} source */
+function show(page, source) {
   readClock(page);
-  for (const place of parts().filter((part) => addressOf(part) === address)) {
+  for (const place of parts().filter((part) => sourceOf(part) === source)) {
     const name = nameOf(place);
     const fresh = page.querySelector(`[data-refresh="${CSS.escape(name)}"]`);
     if (held(place)) {
@@ -124,9 +125,15 @@ function show(page, address) {
       continue;
     }
     if (place.hasAttribute("data-news")) tellNews(/** @type {HTMLElement} */ (place), page);
-    else if (fresh && replace(place, fresh)) fresh.parentElement?.dispatchEvent(new Event("htmx:load", { bubbles: true }));
+    else if (fresh && replace(place, fresh)) enliven(fresh);
     fetched.set(name, Date.now());
   }
+}
+
+/** As if it had come by htmx. @param {Element} fresh */
+function enliven(fresh) {
+  htmx().process(fresh);
+  fresh.parentElement?.dispatchEvent(new Event("htmx:load", { bubbles: true }));
 }
 
 /** @param {string} state */

@@ -71,8 +71,15 @@ export function startWidths(top) {
     return made;
   }
 
-  if (wide.matches) begin();
-  else wide.addEventListener("change", begin, { once: true });
+  /** A table that is hidden, or shown as cards, has no widths to measure. */
+  const measurable = () => wide.matches && table.offsetWidth > 0;
+  const later = new ResizeObserver(() => {
+    if (!measurable()) return;
+    later.disconnect();
+    begin();
+  });
+  if (measurable()) begin();
+  else later.observe(table);
 }
 
 /** @param {HTMLElement} made @param {PointerEvent} first @param {number} width @param {(wanted: number) => void} set */
