@@ -108,8 +108,31 @@ def test_a_check_that_fails_keeps_what_was_typed(page: Page, shop: tuple[Site, s
     expect(page.locator("#check").get_by_role("alert")).to_contain_text("it stands as it was typed")
     expect(editor).to_have_value("version: 1\n")
     site.app.view_functions["policies.check"] = view
+    held: list[Route] = []
+    page.route("**/policies/check", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright cannot wrap a builtin
     page.locator("#check").get_by_role("button", name="Try again").click()
+    expect(page.locator("#check .skeleton").first).to_be_visible()
+    held[-1].continue_()
     expect(page.locator("#check")).to_contain_text("Valid")
+
+
+def test_the_last_check_stays_until_the_next_is_there(page: Page) -> None:
+    page.goto("/policies/edit")
+    editor, check, bad = page.get_by_label("Policy", exact=True), page.locator("#check"), page.locator(".gutter .bad")
+    editor.fill("version: 1\nnonsense: true\n")
+    expect(check).to_contain_text("1 problem")
+    expect(bad).to_have_text("2")
+    held: list[Route] = []
+    page.route("**/policies/check", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright cannot wrap a builtin
+    editor.fill("version: 1\n\nnonsense: true\n")
+    expect(check).to_have_attribute("aria-busy", "true")
+    expect(check).to_have_css("opacity", "0.6")
+    expect(check).to_contain_text("1 problem")
+    expect(bad).to_have_text("2")
+    held[-1].continue_()
+    expect(bad).to_have_text("3")
+    expect(check).to_have_css("opacity", "1")
+    assert check.get_attribute("aria-busy") is None
 
 
 def test_more_flows_that_do_not_come_leave_those_that_are_there(
@@ -161,18 +184,26 @@ def test_a_page_that_cannot_be_refreshed_says_since_when_and_goes_on_trying(lost
     expect(lost.locator("[data-updates]")).to_be_hidden()
 
 
+def test_in_a_zone_that_the_browser_does_not_know_the_time_is_utc(lost: Page, shop: tuple[Site, str]) -> None:
+    site, _ = shop
+    lost.goto("/findings")
+    lost.evaluate("document.querySelector('[data-in]').dataset.in = 'Mars/Olympus'")
+    lost.route("**/findings", lambda route: route.abort())
+    site.feed.publish("finding", {})
+    expect(lost.locator("[data-updates]")).to_have_text(re.compile(r"^last updated \d\d:\d\d:\d\d UTC, trying again$"))
+    lost.unroute("**/findings")
+    expect(lost.locator("[data-updates]")).to_be_hidden()
+
+
 PLACES = {
     "the story of a flow": ("/flows?range=24h&q=verdict%3A+denied", "**/flows/panel/**", "#panel", "What decided"),
     "an edge": ("/map?range=24h&view=table", "**/map/edge?**", "#panel", "Services"),
     "a quarantine": ("/workloads", "**/quarantine/plan/**", "#dialog", "open connection"),
-    "a check": ("/policies/edit", "**/policies/check", "#check", "Valid"),
 }
 
 
 def ask(page: Page, place: str) -> None:
-    if place == "#check":
-        page.get_by_label("Policy", exact=True).fill("version: 1\n")
-    elif place == "#dialog":
+    if place == "#dialog":
         page.get_by_role("link", name="db", exact=True).click()
         expect(page.get_by_role("heading", name="db", level=1)).to_be_visible()
         page.wait_for_load_state("load")  # its modules listen by then
@@ -231,3 +262,30 @@ def test_a_dialog_that_was_closed_before_it_came_stays_closed(lost: Page, shop: 
         held[-1].continue_()
     lost.wait_for_timeout(500)
     expect(lost.locator("#dialog")).to_be_hidden()
+
+
+@pytest.mark.parametrize("place", ["#panel", "#dialog"])
+def test_what_is_given_up_at_once_does_not_open(lost: Page, shop: tuple[Site, str], place: str) -> None:
+    site, _ = shop
+    path, address, keys = {
+        "#panel": ("/flows?range=24h&q=verdict%3A+denied", "**/flows/panel/**", ("ArrowDown", "Enter")),
+        "#dialog": (f"/workloads/{site.workloads()['db'].id}", "**/quarantine/plan/**", ("x",)),
+    }[place]
+    held: list[Route] = []
+    lost.route(address, lambda route: held.append(route))  # noqa: PLW0108 -- Playwright cannot wrap a builtin
+    lost.goto(path)
+    # 150 ms do not pass in a page whose clock stands still.
+    lost.clock.install()
+    lost.clock.pause_at(lost.evaluate("Date.now() + 1000"))
+    with lost.expect_request(address):
+        for key in keys:
+            lost.keyboard.press(key)
+    lost.keyboard.press("Escape")
+    expect(lost.locator(f"{place}[aria-busy]")).to_have_count(0)
+    with contextlib.suppress(Error):
+        held[-1].continue_()
+    lost.clock.fast_forward(1_000)
+    lost.wait_for_timeout(500)
+    expect(lost.locator(place)).to_be_empty()
+    expect(lost.locator("dialog[open]")).to_have_count(0)
+    assert "flow=" not in lost.url

@@ -63,6 +63,11 @@ function closeOne(event) {
   const pop = [...document.querySelectorAll(".pop")].find((item) => !item.hasAttribute("hidden"));
   if (pop) return pop.setAttribute("hidden", "");
   if (document.querySelector("dialog[open]")) return;
+  const coming = document.querySelector("dialog[aria-busy]");
+  if (coming) {
+    coming.dispatchEvent(new Event("rf:closed"));
+    return;
+  }
   const menu = document.querySelector("details.menu[open]");
   if (menu) return menu.removeAttribute("open");
   if (closePanel()) return event.preventDefault();
@@ -79,7 +84,7 @@ function close(button) {
 
 function closePanel() {
   const panel = document.getElementById("panel");
-  if (!panel || !panel.firstElementChild) return false;
+  if (!panel || !(panel.firstElementChild || panel.hasAttribute("aria-busy"))) return false;
   panel.replaceChildren();
   panel.dispatchEvent(new Event("rf:closed"));
   for (const row of document.querySelectorAll('tr[aria-selected="true"]')) row.removeAttribute("aria-selected");

@@ -18,10 +18,15 @@ export function readClock(page) {
   if (now) ahead = Date.parse(now) - Date.now();
 }
 
-/** The time of day in the zone of the page. @param {number} moment of this browser's clock */
+/** The time of day in the zone of the page; in UTC, and saying so, where only the server knows that zone. @param {number} moment of this browser's clock */
 export function inZone(moment) {
   const timeZone = document.querySelector("[data-now]")?.getAttribute("data-in") ?? "UTC";
-  return new Date(moment + ahead).toLocaleTimeString("en-GB", { timeZone });
+  const time = new Date(moment + ahead);
+  try {
+    return time.toLocaleTimeString("en-GB", { timeZone });
+  } catch {
+    return `${time.toLocaleTimeString("en-GB", { timeZone: "UTC" })} UTC`;
+  }
 }
 
 function count() {

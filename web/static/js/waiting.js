@@ -1,5 +1,6 @@
 // @ts-check
 // While an answer is on its way its place shows the shape of what will stand there; a quick answer shows nothing before.
+// Where `data-stays` says so, what stands there already stays until the answer is there.
 const PATIENCE = 150;
 
 /** @type {Map<Element, XMLHttpRequest>} */
@@ -20,9 +21,10 @@ export function startWaiting() {
 /** @param {HTMLElement} target @param {XMLHttpRequest} xhr @param {HTMLTemplateElement} shape */
 function wait(target, xhr, shape) {
   awaited.set(target, xhr);
+  target.setAttribute("aria-busy", "true");
   const timer = setTimeout(() => {
+    if (target.hasAttribute("data-stays") && target.firstElementChild) return;
     target.replaceChildren(shape.content.cloneNode(true));
-    target.setAttribute("aria-busy", "true");
     if (target instanceof HTMLDialogElement && !target.open) target.showModal();
   }, PATIENCE);
   xhr.addEventListener("loadend", () => {
