@@ -11,7 +11,6 @@ import pytest
 from playwright.sync_api import Browser, Error, Page, Route, expect
 
 from ringfence.errors import StoreUnavailable
-from ringfence.store.flows import FlowQuery
 from tests.support.browser import Complaints, chromium, open_page, served, sign_in
 from tests.support.site import Site
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 
 from tests.support.browser import Complaints, chromium, open_page, served, sign_in
 from tests.support.site import Site
@@ -29,12 +29,21 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, str]]
         yield made
 
 
+@pytest.fixture(scope="module")
+def session(browser: Browser, shop: tuple[Site, str]) -> StorageState:
+    """An administrator's, signed in once: a name may not do that as often as there are tests."""
+    made = open_page(browser, Complaints(), base_url=shop[1])
+    sign_in(made)
+    found = made.context.storage_state()
+    made.context.close()
+    return found
+
+
 @pytest.fixture
-def page(browser: Browser, shop: tuple[Site, str]) -> Iterator[Page]:
+def page(browser: Browser, shop: tuple[Site, str], session: StorageState) -> Iterator[Page]:
     """An administrator's page that complains about nothing."""
     complaints = Complaints()
-    made = open_page(browser, complaints, base_url=shop[1])
-    sign_in(made)
+    made = open_page(browser, complaints, base_url=shop[1], storage_state=session)
     yield made
     made.context.close()
     assert complaints.texts == []

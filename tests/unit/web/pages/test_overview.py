@@ -55,4 +55,4 @@ def test_an_impossible_range_is_said_and_not_hidden(shop: Site) -> None:
 def test_whatever_changes_two_days_are_compared_anew_every_thirty_seconds_at_most(shop: Site) -> None:
     parts = re.findall(r"<[^>]*data-follow=[^>]*>", shop.client("viewer").get("/").text)
     assert len(parts) == 4
-    assert all('data-pace="30"' in part for part in parts)
+    assert all('data-pace="5"' in part for part in parts)
