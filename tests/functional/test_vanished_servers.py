@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,7 +18,7 @@ import redis
 import sqlalchemy as sa
 
 from ringfence.errors import StoreUnavailable
-from ringfence.jobs import EmbeddedJobs, create_celery, send_report
+from ringfence.jobs import create_celery, send_report
 from ringfence.service.orders import Orders
 from ringfence.store.database.connection import Database, connect
 from tests.support.estate import NOW, Estate
@@ -30,20 +33,40 @@ ADA = Actor(name="ada", origin="192.0.2.1")
 DROP = ("iptables", "-I", "INPUT", "-i", "lo", "-j", "DROP")
 
 
-class Recording:
-    """Work that only notes what it was asked for."""
+WORKER = """
+import os, sys
+from ringfence.jobs import create_celery
 
-    def __init__(self) -> None:
-        self.reports: list[str] = []
+class Work:
+    def make_report(self, report_id):
+        os.write(1, f"{report_id}\\n".encode())  # Celery makes log lines of what is printed
 
-    def make_report(self, report_id: str) -> None:
-        self.reports.append(report_id)
+create_celery(sys.argv[1], Work()).worker_main(["--quiet", "worker", "--pool=solo", "--without-mingle"])
+"""
+"""A worker that only notes what it was asked for; it is stopped by a signal, which is for a process, not a thread."""
 
-    def apply_retention(self) -> None:
-        return
 
-    def pending_reports(self) -> tuple[str, ...]:
-        return ()
+class Worker:
+    """That program; `reports` are the ids that it was asked for so far."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._output = folder / "worker.out"
+        with self._output.open("wb") as output, (folder / "worker.err").open("wb") as errors:
+            self.process = subprocess.Popen([sys.executable, "-c", WORKER, url], stdout=output, stderr=errors)
+
+    @property
+    def reports(self) -> list[str]:
+        return self._output.read_text().split()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        finally:
+            self.process.kill()
 
 
 @pytest.fixture
@@ -81,23 +104,18 @@ def test_a_report_is_ordered_although_the_broker_never_answers(silent: str, tmp_
 
 @pytest.mark.servers
 @pytest.mark.timeout(180)
-def test_a_worker_goes_on_after_its_broker_hung(redis_url: str) -> None:
-    work = Recording()
-    app = create_celery(redis_url, work)
-    jobs = EmbeddedJobs(app)
-    jobs.start()
-    try:
+def test_a_worker_goes_on_after_its_broker_hung(redis_url: str, tmp_path: Path) -> None:
+    app = create_celery(redis_url)
+    with Worker(redis_url, tmp_path) as worker:
         send_report(app, "before")
-        wait_until("it is made", lambda: work.reports == ["before"], seconds=30)
+        wait_until("it is made", lambda: worker.reports == ["before"], seconds=30)
         time.sleep(3)  # several times as long as one question of the worker
         with redis.Redis.from_url(redis_url) as broker:
             broker.client_pause(12_000, all=False)
         assert _seconds(lambda: send_report(app, "meanwhile")) < 15
         wait_until("the broker writes again", lambda: _writes(redis_url), seconds=30, every=0.5)
         send_report(app, "after")
-        wait_until("it is made", lambda: "after" in work.reports, seconds=60)
-    finally:
-        jobs.stop()
+        wait_until("it is made", lambda: "after" in worker.reports, seconds=60)
 
 
 def _writes(url: str) -> bool:
