@@ -110,7 +110,7 @@ def _rollout() -> dict[str, Any]:
     """How far the newest revision has come in the kernels."""
     given = services()
     rollout = rollout_of(given.state, given.clock())
-    return as_plain(rollout) | {"settled": rollout.settled, "sentence": rollout.sentence}
+    return {**as_plain(rollout), "settled": rollout.settled, "sentence": rollout.sentence}
 
 
 def _with_rollout(found: PolicyRevision, rollout: dict[str, Any] | None, status: int = 200) -> Response:
