@@ -180,14 +180,14 @@ class CountedLists:
 
 def test_the_former_revision_is_looked_for_once_and_only_where_the_kernel_differs(tmp_path: Path) -> None:
     with Estate(tmp_path) as estate:
-        applied(estate, TEXT)
+        applied(estate, "no policy", TEXT)
         counted: Any = CountedLists(estate.state.policies)
         estate.state.policies = counted
-        before = NOW - timedelta(hours=3)
+        before = {"revision": 2, "started": NOW - timedelta(minutes=90)}
         labels = {"src_labels": ["role=db"], "dst_labels": ["role=db"]}
         other = {"egress_rule": "application/other/egress/0", "ingress_rule": "application/other/ingress/0"}
-        found = explain_flow(estate.state, judged(started=before, **labels, **other))
+        found = explain_flow(estate.state, judged(**before, **labels, **other))
         assert [way.agrees for way in found.ways] == [False, False]
         assert counted.lists == 1
-        explain_flow(estate.state, judged(started=before, ingress_rule=RULE, rule=RULE))
+        explain_flow(estate.state, judged(**before, ingress_rule=RULE, rule=RULE))
         assert counted.lists == 1
