@@ -7,8 +7,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := ringfence collector policy_engine enforcer audit web
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
-# First what is quick to fail; one run, so that servers and labs are started once.
-SUITES := unit meta contract functional e2e bench
 export PYTHON
 
 .DEFAULT_GOAL := help
@@ -27,7 +25,7 @@ demo-down: $(VENV)/.runtime ## remove every trace of the demo
 	@exec $(BIN)/ringfence demo down
 
 test: packages-test $(VENV)/.dev lint ## install what the tests need and run all of them
-	@$(BIN)/pytest -q --durations=15 $(SUITES:%=tests/%)
+	@sh .ci/test.sh $(BIN)
 
 test-fast: $(VENV)/.dev ## the tests without input or output, in seconds
 	@$(BIN)/pytest -q tests/unit tests/meta

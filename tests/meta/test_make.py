@@ -43,6 +43,14 @@ def test_ci_runs_what_a_person_runs() -> None:
     assert script.read_text(encoding="utf-8").rstrip().endswith("exec make test")
 
 
+def test_every_folder_of_tests_is_run() -> None:
+    assert "sh .ci/test.sh $(BIN)" in MAKEFILE.partition("\ntest:")[2].partition("\n\n")[0]
+    script = (ROOT / ".ci/test.sh").read_text(encoding="utf-8")
+    folders = {path.relative_to(ROOT).parts[1] for path in (ROOT / "tests").rglob("test_*.py")}
+    assert set(re.findall(r"\btests/(\w+)", script)) == folders
+    assert re.findall(r'-m ("[^"]+"|\w+)', script) == ["browser", '"not browser"']
+
+
 def test_every_benchmark_can_be_named_and_an_unknown_one_is_answered_with_the_list() -> None:
     recipe = MAKEFILE.partition("\nbench:")[2].partition("\n\n")[0]
     assert "tests.bench.$(NAME)" in recipe

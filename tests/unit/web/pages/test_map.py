@@ -72,7 +72,7 @@ def test_an_edge_opens_with_its_services(shop: Site) -> None:
 def test_an_edge_that_is_gone_opens_where_the_picture_shows_it(own_shop: Site) -> None:
     then = own_shop.clock() - timedelta(hours=30)
     ends = {"src_workload": "", "src_name": "former", "dst_workload": "", "dst_name": "elsewhere"}
-    row = flow_row(40_001, host="shop-1", started=then, last_seen=then, **ends)
+    row = flow_row(20_001, host="shop-1", started=then, last_seen=then, **ends)
     own_shop.flows.append(FlowBatch(id="former", host="shop-1", flows=flow_table(row)))
     client = own_shop.client("viewer")
     found = {edge["change"]: edge["id"] for edge in edges(client.get("/map?range=24h&compare=1").text)}
