@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from ringfence.store.flows import FlowQuery
-from tests.support.browser import Complaints, chromium, open_page, served, sign_in
+from tests.support.browser import Complaints, open_page, served, sign_in
 from tests.support.javascript import package
 from tests.support.site import Site
 
@@ -19,12 +19,6 @@ SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height
 OPTIONS = {"resultTypes": ["violations"]}
 RUN = """async (options) => (await axe.run(document, options)).violations.flatMap((rule) =>
   rule.nodes.map((node) => `${rule.id}: ${node.html.slice(0, 160)}: ${node.any[0]?.message ?? rule.help}`))"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -5,44 +5,16 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, Page, Route, expect
 
 from ringfence.errors import StoreUnavailable
-from tests.support.browser import Complaints, chromium, open_page, served, sign_in
+from tests.support.browser import Complaints, open_page, sign_in
 from tests.support.site import Site
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=20_000)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as made:
-        yield made
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[tuple[Site, str]]:
-    with served(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def complaints() -> Complaints:
-    return Complaints()
-
-
-@pytest.fixture
-def page(browser: Browser, shop: tuple[Site, str], complaints: Complaints) -> Iterator[Page]:
-    """An administrator's page; at the end nothing was complained about that the test did not ask for."""
-    made = open_page(browser, complaints, base_url=shop[1])
-    sign_in(made)
-    yield made
-    made.context.close()
-    assert complaints.texts == []
 
 
 @pytest.fixture

@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from ringfence.demo.shop import POLICY
 from ringfence.store.state import HostStatus, ReportRecord
-from tests.support.browser import Complaints, chromium, open_page, served, sign_in
+from tests.support.browser import Complaints, open_page, sign_in
 from tests.support.site import Site
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=20_000)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as made:
-        yield made
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[tuple[Site, str]]:
-    with served(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def page(browser: Browser, shop: tuple[Site, str]) -> Iterator[Page]:
-    """An administrator's page that nothing is complained about."""
-    complaints = Complaints()
-    made = open_page(browser, complaints, base_url=shop[1])
-    sign_in(made)
-    yield made
-    made.context.close()
-    assert complaints.texts == []
 
 
 def report_rollout(site: Site, **counts: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -12,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from ringfence.demo.shop import POLICY
 from ringfence.model.flow import FlowBatch
-from tests.support.browser import Complaints, chromium, open_page, served, sign_in
+from tests.support.browser import Complaints, open_page, sign_in
 from tests.support.estate import flow_row, flow_table
 from tests.support.site import Site
 from web.bootstrap import create_bootstrap_link
@@ -24,34 +23,6 @@ PATHS = (
     *("/", "/flows?range=24h", "/map?range=24h", "/map?range=24h&view=table", "/workloads", "/policies"),
     *("/policies/edit", "/findings", "/quarantine", "/reports", "/audit", "/health", "/account", "/users"),
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as made:
-        yield made
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[tuple[Site, str]]:
-    """A full estate and its address."""
-    with served(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def complaints() -> Complaints:
-    return Complaints()
-
-
-@pytest.fixture
-def page(browser: Browser, shop: tuple[Site, str], complaints: Complaints) -> Iterator[Page]:
-    """An administrator's page; at the end nothing was complained about that the test did not ask for."""
-    made = open_page(browser, complaints, base_url=shop[1])
-    sign_in(made)
-    yield made
-    made.context.close()
-    assert complaints.texts == []
 
 
 def parameters(page: Page) -> dict[str, str]:

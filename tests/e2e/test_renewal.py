@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from ringfence.model.flow import FlowBatch
 from ringfence.model.quarantine import QuarantineState
 from ringfence.store.state import HostStatus, ReportRecord
-from tests.support.browser import Complaints, chromium, open_page, served, sign_in
 from tests.support.estate import flow_row, flow_table
 from tests.support.site import Site, proof
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=20_000)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as made:
-        yield made
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[tuple[Site, str]]:
-    with served(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def complaints() -> Complaints:
-    return Complaints()
-
-
-@pytest.fixture
-def page(browser: Browser, shop: tuple[Site, str], complaints: Complaints) -> Iterator[Page]:
-    """An administrator's page; at the end nothing was complained about that the test did not ask for."""
-    made = open_page(browser, complaints, base_url=shop[1])
-    sign_in(made)
-    yield made
-    made.context.close()
-    assert complaints.texts == []
 
 
 def mark(page: Page) -> None:

@@ -10,17 +10,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 
-from tests.support.browser import Complaints, chromium, open_page, served, sign_in
+from tests.support.browser import Complaints, open_page, served, sign_in
 from tests.support.site import Site
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=20_000)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
