@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, Route, expect
+from playwright.sync_api import Browser, Error, Page, expect
 
 from ringfence.errors import StoreUnavailable
-from tests.support.browser import Complaints, open_page, sign_in
+from tests.support.browser import Complaints, Gate, open_page, sign_in
 from tests.support.site import Site
 
 pytestmark = pytest.mark.browser
@@ -71,6 +71,7 @@ def test_a_store_that_is_away_is_said_and_asked_again(
 def test_a_check_that_fails_keeps_what_was_typed(page: Page, shop: tuple[Site, str], complaints: Complaints) -> None:
     site, _ = shop
     complaints.expected.add((503, "/policies/check"))
+    gate = Gate(page, "**/policies/check", "open")
     page.goto("/policies/edit")
     view = site.app.view_functions["policies.check"]
     site.app.view_functions["policies.check"] = away
@@ -79,28 +80,27 @@ def test_a_check_that_fails_keeps_what_was_typed(page: Page, shop: tuple[Site, s
     expect(page.locator("#check").get_by_role("alert")).to_contain_text("it stands as it was typed")
     expect(editor).to_have_value("version: 1\n")
     site.app.view_functions["policies.check"] = view
-    held: list[Route] = []
-    page.route("**/policies/check", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright cannot wrap a builtin
+    gate.state = "held"
     page.locator("#check").get_by_role("button", name="Try again").click()
     expect(page.locator("#check .skeleton").first).to_be_visible()
-    held[-1].continue_()
+    gate.release()
     expect(page.locator("#check")).to_contain_text("Valid")
 
 
 def test_the_last_check_stays_until_the_next_is_there(page: Page) -> None:
+    gate = Gate(page, "**/policies/check", "open")
     page.goto("/policies/edit")
     editor, check, bad = page.get_by_label("Policy", exact=True), page.locator("#check"), page.locator(".gutter .bad")
     editor.fill("version: 1\nnonsense: true\n")
     expect(check).to_contain_text("1 problem")
     expect(bad).to_have_text("2")
-    held: list[Route] = []
-    page.route("**/policies/check", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright cannot wrap a builtin
+    gate.state = "held"
     editor.fill("version: 1\n\nnonsense: true\n")
     expect(check).to_have_attribute("aria-busy", "true")
     expect(check).to_have_css("opacity", "0.6")
     expect(check).to_contain_text("1 problem")
     expect(bad).to_have_text("2")
-    held[-1].continue_()
+    gate.release()
     expect(bad).to_have_text("3")
     expect(check).to_have_css("opacity", "1")
     assert check.get_attribute("aria-busy") is None
@@ -125,20 +125,20 @@ def test_more_flows_that_do_not_come_leave_those_that_are_there(
 
 
 def test_a_connection_that_breaks_is_said(lost: Page) -> None:
+    gate = Gate(lost, "**/flows/panel/**", "cut")
     lost.goto("/flows?range=24h&q=verdict%3A+denied")
-    lost.route("**/flows/panel/**", lambda route: route.abort())
     lost.keyboard.press("ArrowDown")
     lost.keyboard.press("Enter")
     panel = lost.locator("#panel")
     expect(panel.get_by_role("alert")).to_contain_text("The server cannot be reached")
-    lost.unroute("**/flows/panel/**")
+    gate.state = "open"
     panel.get_by_role("button", name="Try again").click()
     expect(panel).to_contain_text("What decided")
 
 
 def test_an_answer_that_does_not_come_in_time_is_said(lost: Page) -> None:
+    Gate(lost, "**/flows/panel/**", "held")
     lost.goto("/flows?range=24h&q=verdict%3A+denied")
-    lost.route("**/flows/panel/**", lambda route: None)
     lost.evaluate("htmx.config.timeout = 400")
     lost.keyboard.press("ArrowDown")
     lost.keyboard.press("Enter")
@@ -147,22 +147,24 @@ def test_an_answer_that_does_not_come_in_time_is_said(lost: Page) -> None:
 
 def test_a_page_that_cannot_be_refreshed_says_since_when_and_goes_on_trying(lost: Page, shop: tuple[Site, str]) -> None:
     site, _ = shop
+    gate = Gate(lost, "**/findings", "open")
     lost.goto("/findings")
-    lost.route("**/findings", lambda route: route.abort())
+    gate.state = "cut"
     site.feed.publish("finding", {})
     expect(lost.locator("[data-updates]")).to_have_text(re.compile(r"^last updated \d\d:\d\d:\d\d, trying again$"))
-    lost.unroute("**/findings")
+    gate.state = "open"
     expect(lost.locator("[data-updates]")).to_be_hidden()
 
 
 def test_in_a_zone_that_the_browser_does_not_know_the_time_is_utc(lost: Page, shop: tuple[Site, str]) -> None:
     site, _ = shop
+    gate = Gate(lost, "**/findings", "open")
     lost.goto("/findings")
     lost.evaluate("document.querySelector('[data-in]').dataset.in = 'Mars/Olympus'")
-    lost.route("**/findings", lambda route: route.abort())
+    gate.state = "cut"
     site.feed.publish("finding", {})
     expect(lost.locator("[data-updates]")).to_have_text(re.compile(r"^last updated \d\d:\d\d:\d\d UTC, trying again$"))
-    lost.unroute("**/findings")
+    gate.state = "open"
     expect(lost.locator("[data-updates]")).to_be_hidden()
 
 
@@ -189,13 +191,12 @@ def ask(page: Page, place: str) -> None:
 @pytest.mark.parametrize("name", PLACES)
 def test_what_is_waited_for_shows_its_shape(page: Page, name: str) -> None:
     path, address, place, content = PLACES[name]
-    held: list[Route] = []
-    page.route(address, lambda route: held.append(route))  # noqa: PLW0108 -- Playwright cannot wrap a builtin
+    gate = Gate(page, address, "held")
     page.goto(path)
     ask(page, place)
     expect(page.locator(f"{place} .skeleton").first).to_be_visible()
     expect(page.locator(place)).to_have_attribute("aria-busy", "true")
-    held[-1].continue_()
+    gate.release()
     expect(page.locator(place)).to_contain_text(content)
     expect(page.locator(f"{place} .skeleton")).to_have_count(0)
     assert page.locator(place).get_attribute("aria-busy") is None
@@ -222,15 +223,14 @@ def test_a_quick_answer_shows_no_shape_before(page: Page) -> None:
 
 def test_a_dialog_that_was_closed_before_it_came_stays_closed(lost: Page, shop: tuple[Site, str]) -> None:
     site, _ = shop
-    held: list[Route] = []
-    lost.route("**/quarantine/plan/**", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright cannot wrap a builtin
+    gate = Gate(lost, "**/quarantine/plan/**", "held")
     lost.goto(f"/workloads/{site.workloads()['db'].id}")
     lost.keyboard.press("x")
     expect(lost.locator("#dialog .skeleton").first).to_be_visible()
     lost.keyboard.press("Escape")
     expect(lost.locator("#dialog")).to_be_hidden()
     with contextlib.suppress(Error):
-        held[-1].continue_()
+        gate.release()
     lost.wait_for_timeout(500)
     expect(lost.locator("#dialog")).to_be_hidden()
 
@@ -242,8 +242,7 @@ def test_what_is_given_up_at_once_does_not_open(lost: Page, shop: tuple[Site, st
         "#panel": ("/flows?range=24h&q=verdict%3A+denied", "**/flows/panel/**", ("ArrowDown", "Enter")),
         "#dialog": (f"/workloads/{site.workloads()['db'].id}", "**/quarantine/plan/**", ("x",)),
     }[place]
-    held: list[Route] = []
-    lost.route(address, lambda route: held.append(route))  # noqa: PLW0108 -- Playwright cannot wrap a builtin
+    gate = Gate(lost, address, "held")
     lost.goto(path)
     # 150 ms do not pass in a page whose clock stands still.
     lost.clock.install()
@@ -254,7 +253,7 @@ def test_what_is_given_up_at_once_does_not_open(lost: Page, shop: tuple[Site, st
     lost.keyboard.press("Escape")
     expect(lost.locator(f"{place}[aria-busy]")).to_have_count(0)
     with contextlib.suppress(Error):
-        held[-1].continue_()
+        gate.release()
     lost.clock.fast_forward(1_000)
     lost.wait_for_timeout(500)
     expect(lost.locator(place)).to_be_empty()

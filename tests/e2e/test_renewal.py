@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from ringfence.model.flow import FlowBatch
 from ringfence.model.quarantine import QuarantineState
 from ringfence.store.state import HostStatus, ReportRecord
+from tests.support.browser import Gate
 from tests.support.estate import flow_row, flow_table
 from tests.support.site import Site, proof
 
@@ -109,16 +110,16 @@ def test_a_report_that_ends_is_shown_without_asking_again_and_again(page: Page, 
 
 def test_what_was_asked_for_is_shown_though_the_address_changed_meanwhile(page: Page, shop: tuple[Site, str]) -> None:
     site, _ = shop
+    gate = Gate(page, "**/health", "open")
     page.goto("/health")
     row = page.locator("[data-refresh=hosts] tbody tr", has_text="shop-2")
     expect(row).to_contain_text("stale")
-    held: list[Route] = []
-    page.route("**/health", lambda route: held.append(route))  # noqa: PLW0108 -- Playwright cannot wrap a builtin
+    gate.state = "held"
     site.state.hosts.report(HostStatus(host="shop-2", at=site.clock(), facts={}))
     with page.expect_request("**/health"):
         site.feed.publish("host", {})
     page.evaluate("history.pushState({}, '', '#gaps')")
-    held[-1].continue_()
+    gate.release()
     expect(row).to_contain_text("reporting")
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Response, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Response, Route, sync_playwright
 
 from tests.support.require import command
 from tests.support.site import PASSWORD, Site
@@ -40,6 +40,41 @@ class Complaints:
         path = response.url.partition("//")[2].partition("/")[2].partition("?")[0]
         if response.status >= FAILED and (response.status, f"/{path}") not in self.expected:
             self.texts.append(f"{response.status} {response.url}")
+
+
+class Gate:
+    """The way of a page's requests to one address (a glob): let through, held back, or cut off.
+
+    Made before the page is opened: a page that stands already may still ask past a gate that was just made.
+    """
+
+    def __init__(self, page: Page, address: str, state: Literal["open", "held", "cut"]) -> None:
+        self.state = state
+        self._page = page
+        self._held: list[Route] = []
+        page.route(address, self._meet)
+
+    def _meet(self, route: Route) -> None:
+        if self.state == "open":
+            route.continue_()
+        elif self.state == "cut":
+            route.abort()
+        else:
+            self._held.append(route)
+
+    def release(self) -> None:
+        """Let the newest request through that is held back, or comes within 20 s.
+
+        Raises:
+            TimeoutError: none came.
+            playwright.sync_api.Error: the page has given it up.
+        """
+        for _ in range(1000):
+            if self._held:
+                self._held.pop().continue_()
+                return
+            self._page.wait_for_timeout(20)
+        raise TimeoutError("no request came to be released")
 
 
 @contextmanager
