@@ -33,8 +33,9 @@ def rows_of(data: NDArray[np.uint8], offsets: NDArray[np.int64], length: int) ->
 
 def lengths_in(lengths: NDArray[np.int64], shortest: int, longest: int) -> list[int]:
     """The distinct lengths between the two, ascending."""
-    counts = np.bincount(np.minimum(lengths, longest + 1), minlength=longest + 2)
-    return [int(length) for length in np.flatnonzero(counts[: longest + 1]) if length >= shortest]
+    if int(lengths.max()) > longest:
+        lengths = lengths[lengths <= longest]
+    return [length for length in np.flatnonzero(np.bincount(lengths)).tolist() if length >= shortest]
 
 
 class Signature:

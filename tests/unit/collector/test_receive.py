@@ -30,6 +30,7 @@ def test_many_datagrams_come_with_one_call(pair: Pair) -> None:
     found = [slots.data[start : start + size].tobytes() for start, size in zip(slots.offsets, lengths, strict=True)]
     assert found == sent
     assert slots.nsids(8).tolist() == [-1] * 8
+    assert slots.all_good(8)
     assert not slots.truncated(8).any()
 
 
@@ -42,6 +43,7 @@ def test_what_does_not_fit_is_marked(pair: Pair) -> None:
     for size in (16, 17, 3):
         pair[0].send(bytes(size))
     assert slots.receive(pair[1].fileno()) == 3
+    assert not slots.all_good(3)
     assert slots.truncated(3).tolist() == [False, True, False]
     assert slots.lengths(3).tolist() == [16, 16, 3]
 
