@@ -1,17 +1,31 @@
 #!/bin/sh
-# Every test, in two runs side by side: those in a browser wait for it most of the time.
-# The argument is the folder of the virtual environment's programs. What the second run printed comes last.
+# Every test once, in two runs side by side: labs wait most of the time, for engines, timers and packets.
+# The argument is the folder of the virtual environment's programs. What the run beside the labs printed comes last.
 set -u
 bin=$1
+labs="tests/functional tests/e2e tests/bench"
+
+run() {
+    "$bin/pytest" -q -p no:cacheprovider --durations=15 "$@"
+}
+
+beside_labs() {
+    trap 'kill "$running"; exit 143' TERM
+    status=0
+    run tests/unit tests/meta tests/contract & running=$!
+    wait "$running" || status=$?
+    run -m browser $labs & running=$!
+    wait "$running" || status=$?
+    exit "$status"
+}
+
 printed=$(mktemp)
-"$bin/pytest" -q -p no:cacheprovider -m browser tests >"$printed" 2>&1 &
+beside_labs >"$printed" 2>&1 &
 beside=$!
 trap 'kill "$beside" 2>/dev/null; rm -f "$printed"' EXIT
 trap 'exit 130' INT TERM
-# First what is quick to fail; one run, so that servers and labs are started once.
-"$bin/pytest" -q --durations=15 -m "not browser" \
-    tests/unit tests/meta tests/contract tests/functional tests/e2e tests/bench
-status=$?
+status=0
+run -m "not browser" $labs || status=$?
 wait "$beside" || status=$?
 cat "$printed"
 exit "$status"
