@@ -51,7 +51,7 @@ def test_every_folder_of_tests_is_run() -> None:
     assert (len(named), set(named)) == (len(folders), folders)
     # Those of the labs go in two runs, which together are all of them.
     assert re.search(r'^labs="tests/', script, re.MULTILINE)
-    assert re.findall(r'^ *run (?:-m (\w+|"[^"]+") \$labs|(tests/)\w+)', script, re.MULTILINE) == [
+    assert re.findall(r'^ *\$pytest (?:-m (\w+|"[^"]+") \$labs|(tests/)\w+)', script, re.MULTILINE) == [
         ("", "tests/"),
         ("browser", ""),
         ('"not browser"', ""),
