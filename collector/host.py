@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from collector.aggregate import Aggregator
 from collector.attribution import Attribution
 from collector.cadence import Cadence
 from collector.docker import DockerWatcher, host_workload
-from collector.inventory import Inventory, Listing
+from collector.inventory import Inventory, Listing, namespaces_of
 from collector.kernel import Intake, Kernel
-from collector.losses import Losses, unseen
+from collector.losses import Losses, obstacles, unseen
 from collector.resume import latest_open
 from collector.spool import Spool
 from collector.static import SOURCE as FILE
@@ -36,15 +37,17 @@ from ringfence.metrics import FLOWS_EMITTED, LOOP_FAILURES, RECEIVE_BUFFER
 from ringfence.model.flow import FLOW_SCHEMA, FlowBatch
 from ringfence.model.policy import Network
 from ringfence.model.verdict import RuleRef
-from ringfence.model.workload import Address, NetworkKind, Workload, WorkloadKind
+from ringfence.model.workload import Address, Workload, WorkloadKind
 
 BATCH_ROWS = 20_000
 ENGINE_PATIENCE = 60.0
 """Seconds that open flows of before wait for an engine that does not answer, before they count as lost."""
+UNKNOWN = "connections are not captured yet: the flow store has not told which of them were counted before"
 TICKS_HELD = 3
 """What was read is in the spool this many ticks later: two for what waits for its namespace, one for its flow."""
 UNREAD = timedelta(seconds=1)
 """What is younger may still have waited in a socket, or with its reader, when a tick took what had been read."""
+NOTHING = FLOW_SCHEMA.empty_table()
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -61,19 +64,22 @@ class Collector:
         rule_names: Callable[[int], RuleRef | None],
         slots: Callable[[], Mapping[int, str]] = dict,
         on_workloads: Callable[[Sequence[Workload]], None] = lambda workloads: None,
-        resume: pa.Table | None = None,
+        resume: pa.Table | None = NOTHING,
         open_kernel: Callable[..., Kernel] = Kernel,
     ) -> None:
         """`on_workloads` gets every run known, those that ended during the last hour too, and the named networks
         outside, after each change, in a thread of its own and again until it returns.
 
-        `resume`: rows of `FLOW_SCHEMA` that the store has as open for this host.
+        `resume`: rows of `FLOW_SCHEMA` that the store has as open for this host; None: not known yet, nothing is
+        captured before `capture` tells.
         """
         self._config, self._host, self._clock = config, host, clock
         self._log = logger("collector")
         self._stopping, self._inventory_news, self._denials = threading.Event(), threading.Event(), threading.Event()
         self.spool = Spool(data_dir / "spool", host=host, max_bytes=config.spool.max_bytes, clock=clock)
-        self._resume = latest_open(resume, self.spool)
+        self._resume = resume
+        self._beginning = threading.Lock()
+        self._begun = False
         self.inventory = Inventory(clock=clock)
         self._telling = Telling(
             lambda: on_workloads(self.inventory.snapshot().known), failed=lambda: self._note_failure("tell")
@@ -86,22 +92,19 @@ class Collector:
         self._open = open_kernel
         self._kernel: Kernel | None = None
         self._aggregator: Aggregator | None = None
-        self._limit = ""
+        self._limit = UNKNOWN if resume is None else ""
         own = Path("/proc/self/ns/net")
-        self._own_inode = own.stat().st_ino
-        self._dockers = [
-            DockerWatcher(
-                url,
-                name,
-                self.inventory,
-                relist_seconds=config.docker.relist_seconds,
-                clock=clock,
-                own_inode=self._own_inode,
-            )
-            for name, url in docker_endpoints(config)
-        ]
+        inode = own.stat().st_ino
+        docker = partial(
+            DockerWatcher,
+            inventory=self.inventory,
+            relist_seconds=config.docker.relist_seconds,
+            clock=clock,
+            own_inode=inode,
+        )
+        self._dockers = [docker(url, name) for name, url in docker_endpoints(config)]
         booted = datetime.fromtimestamp(monotonic_offset_ns() // 1_000_000_000, UTC)
-        machine = host_workload(host, self._own_inode, f"/proc/self/ns/{own.name}", booted)
+        machine = host_workload(host, inode, str(own), booted)
         self.inventory.replace("host", Listing(workloads=(machine,)))
         self._resumed = False
         self._last_tick = 0.0
@@ -121,16 +124,26 @@ class Collector:
             self.spool.beat()
         else:
             self._losses.add(down)
-        self._open_kernel()
+        with self._beginning:
+            self._begun = True
+            self._open_kernel()
         for docker in self._dockers:
             docker.start()
         for thread in self._threads:
             thread.start()
         self._telling.start()
 
+    def capture(self, resume: pa.Table) -> None:
+        """Capture from now on; `resume` as in the constructor, where it was not known yet."""
+        with self._beginning:
+            self._resume = resume
+            if self._begun and not self._stopping.is_set():
+                self._open_kernel()
+
     def stop(self) -> None:
         """End: what was read is written into the spool first."""
-        self._stopping.set()
+        with self._beginning:
+            self._stopping.set()
         self._inventory_news.set()
         self._denials.set()
         for thread in reversed(self._threads):
@@ -213,15 +226,7 @@ class Collector:
         if self._file.problem:
             found.append(self._file.problem)
         if self._kernel is not None:
-            names = {item.netns: item.name for item in self.workloads()}
-            found += [
-                f"{names.get(inode, inode)} is not observed: {why}"
-                for inode, why in dict(self._kernel.failures).items()
-            ]
-            found += [
-                f"{names.get(inode, inode)} is observed in part: {'; '.join(readiness.problems)}"
-                for inode, readiness in dict(self._kernel.impaired).items()
-            ]
+            found += obstacles(self._kernel, {item.netns: item.name for item in self.workloads()})
         return found
 
     # -- kernel and namespaces -----------------------------------------------------------------------------------
@@ -231,29 +236,34 @@ class Collector:
         if not capture.enabled:
             self._limit = "connections are not captured: capture.enabled is false"
             return
+        if self._resume is None:
+            return
+        resume = latest_open(self._resume, self.spool)
         try:
-            self._kernel = self._open(
+            kernel = self._open(
                 receive_buffer=capture.receive_buffer, on_addresses=self._note_addresses, on_denied=self._denials.set
             )
         except (OSError, RingfenceError) as error:
             self._limit = f"connections are not captured: {error} (root is needed)"
             self._log.warning("no capture", error=str(error))
             return
-        RECEIVE_BUFFER.set(self._kernel.listener.receive_buffer)
+        RECEIVE_BUFFER.set(kernel.listener.receive_buffer)
         self._aggregator = Aggregator(
             host=self._host,
             boot_id=BOOT_ID.read_text(encoding="ascii").strip(),
             attribution=self._attribution,
-            inodes_of=self._kernel.namespaces.inodes_of,
+            inodes_of=kernel.namespaces.inodes_of,
             mark_mask=self._config.enforce.mark_mask,
             rule_names=self._rule_names,
             denied_idle_seconds=capture.denied_idle_seconds,
             most_denied=capture.most_denied,
             include_loopback=capture.include_loopback,
-            resume=self._resume,
+            resume=resume,
         )
         self._losses.begin()
-        self._kernel.start()
+        kernel.start()
+        # Last: the threads take the rest as ready once there is a kernel.
+        self._limit, self._kernel = "", kernel
 
     def _note_addresses(self, inode: int, addresses: frozenset[Address]) -> None:
         self.inventory.set_local(inode, addresses)
@@ -286,17 +296,7 @@ class Collector:
                 self._fail("watch")
 
     def _follow(self, kernel: Kernel) -> None:
-        wanted = {
-            item.netns: item.netns_path
-            for item in self.workloads()
-            if item.netns is not None
-            and item.netns_path is not None
-            and not any(part.kind is NetworkKind.SHARED for part in item.attachments)
-        }
-        # A namespace whose owner has ended lives on while somebody who joined it runs.
-        for item in self.workloads():
-            if item.netns is not None and item.netns_path is not None:
-                wanted.setdefault(item.netns, item.netns_path)
+        wanted = namespaces_of(self.workloads())
         kernel.sync(wanted)
         kernel.settle()
         for inode in set(self.inventory.snapshot().local) - set(kernel.watched) - set(wanted):

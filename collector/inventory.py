@@ -232,3 +232,19 @@ def _endings(
             parts = tuple(item if item.until else replace(item, until=end) for item in before.attachments)
             result.append(replace(before, ended=end, attachments=parts, pid=None, netns_path=None))
     return result
+
+
+def namespaces_of(workloads: Iterable[Workload]) -> dict[int, str]:
+    """Path of every namespace that these run in, by its inode; a workload's own before that of one who joined it.
+
+    A namespace whose owner has ended lives on while somebody who joined it runs.
+    """
+    found: dict[int, str] = {}
+    for item in sorted(workloads, key=_joined):
+        if item.netns is not None and item.netns_path is not None:
+            found.setdefault(item.netns, item.netns_path)
+    return found
+
+
+def _joined(item: Workload) -> bool:
+    return any(part.kind is NetworkKind.SHARED for part in item.attachments)

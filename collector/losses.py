@@ -105,3 +105,12 @@ def unseen(kernel: Kernel | None, limit: str) -> dict[tuple[GapCause, str], str]
         return {(GapCause.NOT_CAPTURED, ""): limit}
     silent = {inode: "; ".join(item.problems) for inode, item in dict(kernel.impaired).items() if not item.events}
     return {(GapCause.NAMESPACE, str(inode)): why for inode, why in (silent | dict(kernel.failures)).items()}
+
+
+def obstacles(kernel: Kernel, names: Mapping[int | None, str]) -> list[str]:
+    """Sentences on what is not seen, or only in part; `names`: of the workloads, by the inode of their namespace."""
+    whole = [f"{names.get(inode, inode)} is not observed: {why}" for inode, why in dict(kernel.failures).items()]
+    return whole + [
+        f"{names.get(inode, inode)} is observed in part: {'; '.join(readiness.problems)}"
+        for inode, readiness in dict(kernel.impaired).items()
+    ]

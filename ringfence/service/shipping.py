@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import pyarrow as pa
@@ -44,7 +44,12 @@ class Shipping:
         account: Callable[[AuditEvent], None],
         feed: Feed,
         violations: Violations | None = None,
+        begin: Callable[[], Iterable[str]] | None = None,
     ) -> None:
+        """`begin` tells, once the store answers, which open flows a former run has counted; before, nothing is shipped.
+
+        Without it `violations` knows them.
+        """
         self._sources = sources
         self._policy = policy
         self._flows = flows
@@ -53,6 +58,7 @@ class Shipping:
         self._account = account
         self._feed = feed
         self._violations = violations or Violations()
+        self._begin = begin
         self._begun: set[Source] = set()
         self._answered: dict[Source, str] = {}
         self._followed: dict[Source, str] = {}
@@ -68,6 +74,9 @@ class Shipping:
     def step(self) -> bool:
         """Ship one batch of each source; True when there may be more."""
         try:
+            if self._begin is not None:
+                self._violations.note(self._begin())
+                self._begin = None
             moved = [self._ship(source) for source in self._sources]
         except StoreUnavailable as error:
             self._note_failure(error)

@@ -15,7 +15,8 @@ from ringfence import metrics
 from ringfence.clock import utc_now
 from ringfence.config import Config, docker_endpoints
 from ringfence.doctor.host import Host
-from ringfence.errors import ConfigError
+from ringfence.errors import ConfigError, StoreUnavailable
+from ringfence.log import logger
 from ringfence.model.enforcement import Drift, Enforcement
 from ringfence.model.policy import Selector
 from ringfence.model.quarantine import Quarantine
@@ -69,7 +70,8 @@ class Watch:
             kernel=SystemKernel(config.enforce),
             report=self._reported.put,
         )
-        open_flows = flows.open_flows(config.host)
+        self._flows = flows
+        open_flows = self._open_flows()
         self.collector = self._make_collector(open_flows)
         self._enforcing = self._make_enforcing(accounting)
         self.collector.inventory.on_change(self._inventory_changed)
@@ -83,12 +85,26 @@ class Watch:
         self.containment_loop = Loop("containment", self._containment.step, seconds=1.0)
         self._containment.wake = self.containment_loop.wake
         self.enforcing_loop = Loop("enforcing", self._enforcing.step, seconds=1.0)
-        self._shipping = self._make_shipping(flows, open_flows, accounting)
+        self._shipping = self._make_shipping(open_flows, accounting)
         shipping_loop = Loop("shipping", self._shipping.step, seconds=0.2)
         heartbeat_loop = Loop("heartbeat", self._heartbeat, seconds=2.0)
         self.loops = (self._reported_loop, self.enforcing_loop, self.containment_loop, shipping_loop, heartbeat_loop)
 
-    def _make_collector(self, open_flows: pa.Table) -> Collector:
+    def _open_flows(self) -> pa.Table | None:
+        """None while the flow store is away: rules are kept without it, and capturing begins when it is back."""
+        try:
+            return self._flows.open_flows(self._config.host)
+        except StoreUnavailable as error:
+            logger("watch").warning("nothing is captured before the flow store answers", error=str(error))
+            return None
+
+    def _begin_capture(self) -> list[str]:
+        """The ids of the flows that were open when the former run ended."""
+        open_flows = self._flows.open_flows(self._config.host)
+        self.collector.capture(open_flows)
+        return _ids(open_flows)
+
+    def _make_collector(self, open_flows: pa.Table | None) -> Collector:
         return Collector(
             self._config,
             host=self._config.host,
@@ -124,7 +140,7 @@ class Watch:
             clock=utc_now,
         )
 
-    def _make_shipping(self, flows: FlowStore, open_flows: pa.Table, accounting: Accounting) -> Shipping:
+    def _make_shipping(self, open_flows: pa.Table | None, accounting: Accounting) -> Shipping:
         responding = Responding(
             policy=self._policy,
             quarantines=self._state.quarantines,
@@ -139,12 +155,13 @@ class Watch:
         return Shipping(
             sources=(self.collector.spool, imports_of(self._config)),
             policy=self._policy,
-            flows=flows,
+            flows=self._flows,
             findings=self._state.findings,
             respond=responding.observe,
             account=accounting.account,
             feed=self._feed,
-            violations=Violations(open_flows.column("flow_id").to_pylist()),
+            violations=Violations(_ids(open_flows) if open_flows is not None else ()),
+            begin=self._begin_capture if open_flows is None else None,
         )
 
     def parts(self) -> list[Part]:
@@ -233,6 +250,11 @@ class Watch:
         metrics.QUARANTINES.clear()
         for quarantine in active:
             metrics.QUARANTINES.labels(state=quarantine.state.value).inc()
+
+
+def _ids(flows: pa.Table) -> list[str]:
+    ids: list[str] = flows.column("flow_id").to_pylist()
+    return ids
 
 
 def _protected(config: Config) -> Selector | None:

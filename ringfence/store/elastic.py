@@ -16,9 +16,11 @@ from typing import Any
 import pyarrow as pa
 
 from ringfence.clock import Clock, utc_now
+from ringfence.errors import StoreUnavailable
+from ringfence.log import logger
 from ringfence.model.flow import BY_NAME, FlowBatch
 from ringfence.model.gap import Gap
-from ringfence.store.elastic_cluster import PAGE, Cluster
+from ringfence.store.elastic_cluster import PAGE, Cluster, passes
 from ringfence.store.elastic_documents import (
     STARTED_US,
     documents,
@@ -78,14 +80,23 @@ class ElasticFlowStore:
     """
 
     def __init__(self, url: str, *, ca: str = "", prefix: str = "ringfence", clock: Clock = utc_now) -> None:
-        self._cluster = Cluster(url, ca=ca, prefix=prefix)
+        """A server that is away only for now raises nothing here: it is prepared when it is first asked."""
+        self._server = Cluster(url, ca=ca, prefix=prefix)
         self._clock = clock
         self._appended = itertools.count(1)
         try:
-            self._cluster.prepare()
-        except BaseException:
-            self._cluster.close()
-            raise
+            self._server.prepare()
+        except StoreUnavailable as error:
+            if not passes(error):
+                self._server.close()
+                raise
+            logger("store").warning("the flow store is away and asked again when it is needed", error=str(error))
+
+    @property
+    def _cluster(self) -> Cluster:
+        """The server with all that the store needs on it."""
+        self._server.prepare()
+        return self._server
 
     def append(self, batch: FlowBatch) -> bool:
         """See `FlowWriter.append`; rows of another shape raise ValueError, and nothing of the batch is stored."""
@@ -202,7 +213,7 @@ class ElasticFlowStore:
         return tuple(sorted(found, key=lambda gap: (gap.started, gap.id)))
 
     def close(self) -> None:
-        self._cluster.close()
+        self._server.close()
 
 
 def _query(query: FlowQuery) -> dict[str, Any]:

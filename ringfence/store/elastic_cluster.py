@@ -18,11 +18,14 @@ from ringfence.errors import QueryInvalid, StoreUnavailable
 from ringfence.store.elastic_documents import BATCH_MAPPINGS, GAP_MAPPINGS, mappings
 
 REQUEST_SECONDS = 30
+GREETING_SECONDS = 5
 BULK_BYTES = 5 * 1024 * 1024
 PAGE = 5_000
 """Documents asked for at once; the server's limit is 10,000."""
 
 UNAVAILABLE = 503
+AWAY = {429, 502, 503, 504}
+"""What a server answers, or one before it, that will do better later."""
 SHARD_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds between attempts to search: an index that was just made answers 503 until its shard has started."""
 
@@ -52,6 +55,7 @@ class Cluster:
         self.gaps = f"{prefix}-gaps"
         self.batches = f"{prefix}-batches"
         self.flows = f"{self.final},{self.open}"
+        self._prepared = False
         try:
             if ca:
                 Path(ca).read_bytes()  # the client would notice at its first request only
@@ -61,9 +65,14 @@ class Cluster:
             raise StoreUnavailable(f"store.flows cannot be used: {error}", hint="check its URL and CA file") from error
 
     def prepare(self) -> None:
-        """Create what is missing; bring the mapping of flows to the present schema."""
+        """Once: create what is missing, and bring the mapping of flows to the present schema."""
+        if self._prepared:
+            return
+        indices = self.client.indices
         with failures():
-            self.client.indices.put_index_template(
+            # Whoever asks is not kept waiting as long as for an answer when nobody is there.
+            self.client.options(request_timeout=GREETING_SECONDS).indices.exists(index=self.open)
+            indices.put_index_template(
                 name=self.final,
                 index_patterns=[self.final],
                 data_stream={},
@@ -73,11 +82,12 @@ class Cluster:
             self._create(self.open, FLOW_SETTINGS, mappings())
             self._create(self.gaps, SMALL_SETTINGS, GAP_MAPPINGS)
             self._create(self.batches, SMALL_SETTINGS, BATCH_MAPPINGS)
-            if self.has_final():
-                self.client.indices.put_mapping(index=self.final, properties=mappings()["properties"])
-            self.client.indices.put_mapping(index=self.open, properties=mappings()["properties"])
-            self.client.indices.put_mapping(index=self.gaps, properties=GAP_MAPPINGS["properties"])
-            self.refresh(self.final, self.open, self.gaps)
+            if indices.exists(index=self.final):
+                indices.put_mapping(index=self.final, properties=mappings()["properties"])
+            indices.put_mapping(index=self.open, properties=mappings()["properties"])
+            indices.put_mapping(index=self.gaps, properties=GAP_MAPPINGS["properties"])
+            indices.refresh(index=f"{self.flows},{self.gaps}", ignore_unavailable=True)
+        self._prepared = True
 
     def _create(self, name: str, settings: dict[str, Any], body: dict[str, Any]) -> None:
         if not self.client.indices.exists(index=name):
@@ -189,3 +199,11 @@ def failures() -> Iterator[None]:
         yield
     except (elastic_transport.TransportError, ApiError) as error:
         raise StoreUnavailable(f"Elasticsearch failed: {error}") from error
+
+
+def passes(error: StoreUnavailable) -> bool:
+    """Whether the server may be there later as things stand; else somebody has to change a setting."""
+    cause = error.__cause__
+    if isinstance(cause, ApiError):
+        return cause.status_code in AWAY
+    return isinstance(cause, elastic_transport.TransportError) and not isinstance(cause, elastic_transport.TlsError)

@@ -235,6 +235,45 @@ def test_with_the_flow_store_away_nothing_is_lost(
         assert lost == []
 
 
+def test_a_host_that_starts_while_the_flow_store_is_away_has_its_rules_and_captures_later(
+    lab_host: LabHost, tmp_path: Path, elasticsearch: Elasticsearch, postgres_url: str
+) -> None:
+    prefix = f"fleet{uuid.uuid4().hex[:8]}"
+    netns = lab_host.namespace.path
+    settings = {
+        "store.flows": elasticsearch.url,
+        "store.flows_ca": elasticsearch.ca,
+        "store.flows_prefix": prefix,
+        "store.state": postgres_url,
+    }
+    net = lab_host.network("shop")
+    api, db, bad = (lab_host.run(name, network=net, labels={"role": name}) for name in ("api", "db", "bad"))
+    with contextlib.ExitStack() as stack:
+        stack.callback(elasticsearch.clear, prefix)
+        stack.enter_context(Relay(netns, urlsplit(postgres_url).port or 0))
+        service = stack.enter_context(
+            RunningService(netns, tmp_path, endpoints=[f"h1={lab_host.url}"], settings=settings)
+        )
+        service.enforce(POLICY, db.id)
+        with traffic.TcpEcho(db.netns_path, db.address(4), 5432):
+            assert traffic.probe_tcp(api.netns_path, db.address(4), 5432) is traffic.Probe.OPEN
+            assert traffic.probe_tcp(bad.netns_path, db.address(4), 5432) is not traffic.Probe.OPEN
+        (host,) = service.api("GET", "/health")["hosts"]
+        assert (host["facts"]["capturing"], host["facts"]["store_away"]) == (False, True)
+        assert any("not captured yet" in limit for limit in host["facts"]["limits"])
+        stack.enter_context(Relay(netns, elasticsearch.port))
+        wait_until("it captures", lambda: _captures(service), seconds=40, every=0.5)
+        _flows_are_seen(service, api, db)
+        gaps = {gap["cause"]: gap for gap in service.api("GET", "/gaps")["gaps"]}
+        assert "not captured yet" in gaps["connections not captured"]["detail"]
+        assert "Traceback" not in service.log()
+
+
+def _captures(service: RunningService) -> bool:
+    (host,) = service.api("GET", "/health")["hosts"]
+    return bool(host["facts"]["capturing"])
+
+
 def _flows_are_seen(service: RunningService, api: Container, db: Container) -> None:
     with traffic.TcpEcho(db.netns_path, db.address(4), 5432):
         traffic.tcp_connections(api.netns_path, db.address(4), 5432, CONNECTIONS)

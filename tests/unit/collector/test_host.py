@@ -12,14 +12,15 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from collector.host import UNREAD, Collector
+from collector.host import UNKNOWN, UNREAD, Collector
 from collector.inventory import Listing
 from collector.kernel import Kernel
 from collector.spool import Spool
 from ringfence.config import Capture, Config, Docker, General
-from ringfence.model.flow import FlowBatch
+from ringfence.model.flow import FLOW_SCHEMA, FlowBatch
 from ringfence.model.gap import Gap, GapCause
 from ringfence.model.workload import Workload
+from tests.support.estate import flow_row, flow_table
 from tests.support.fake_system import SILENT, FakeSystem
 from tests.support.tracked import API, START, WEB, leg, refused, workload
 from tests.support.wait import wait_until
@@ -196,6 +197,37 @@ def test_what_is_read_becomes_rows(tmp_path: Path, system: FakeSystem) -> None:
         made.stop()
     (row,) = rows(made).values()
     assert (row["src_name"], row["dst_name"], gaps(made)) == ("web", "api", [])
+
+
+def test_before_the_flow_store_has_told_nothing_is_captured_and_that_is_a_gap(
+    tmp_path: Path, system: FakeSystem
+) -> None:
+    made = watching(tmp_path, system, resume=None)
+    made.start()
+    try:
+        wait_until("it ticks", lambda: made.status()["lag_seconds"] is not None)
+        before = made.status()
+        assert (before["capturing"], before["namespaces"], len(made.workloads())) == (False, 0, 3)
+        assert before["limits"] == [UNKNOWN]
+        assert made.settled(), "rules do not wait for it"
+        made.capture(flow_table(flow_row(7, host="h", end_reason=None, ended=None)))
+        wait_until("all are watched", lambda: made.status()["namespaces"] == 3)
+        assert (made.status()["capturing"], made.status()["limits"]) == (True, [])
+        wait_until("what was open before is looked for", lambda: rows(made))
+    finally:
+        made.stop()
+    (row,) = rows(made).values()
+    assert row["end_reason"] == "lost"
+    (gap,) = {gap.id: gap for gap in gaps(made)}.values()
+    assert (gap.cause, gap.detail) == (GapCause.NOT_CAPTURED, UNKNOWN)
+
+
+def test_capturing_does_not_begin_in_a_collector_that_has_ended(tmp_path: Path, system: FakeSystem) -> None:
+    made = watching(tmp_path, system, resume=None)
+    made.start()
+    made.stop()
+    made.capture(FLOW_SCHEMA.empty_table())
+    assert not made.status()["capturing"]
 
 
 @pytest.mark.parametrize("away", ["refuses", "hangs"])

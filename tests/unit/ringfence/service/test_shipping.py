@@ -58,7 +58,14 @@ class Shipped:
     """One shipping over an estate, with what it told others."""
 
     def __init__(
-        self, estate: Estate, source: MemorySource, *, flows: Any = None, findings: Any = None, counted: Any = ()
+        self,
+        estate: Estate,
+        source: MemorySource,
+        *,
+        flows: Any = None,
+        findings: Any = None,
+        counted: Any = (),
+        begin: Any = None,
     ) -> None:
         self.events: list[AuditEvent] = []
         self.seen: list[int] = []
@@ -72,6 +79,7 @@ class Shipped:
             respond=lambda table: self.seen.append(table.num_rows),
             account=self.events.append,
             feed=self.feed,
+            begin=begin,
         )
 
 
@@ -157,6 +165,26 @@ def test_findings_of_a_killed_run_are_found_although_its_flows_are_stored(tmp_pa
         shipped = Shipped(estate, MemorySource(batch), counted=batch.flows.column("flow_id").to_pylist())
         shipped.shipping.step()
         assert [finding.count for finding in estate.state.findings.list()] == [1]
+
+
+def test_nothing_is_shipped_before_the_store_has_told_what_was_counted(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        first, second = _batch("b1", enforced="denied"), _batch("b2", enforced="denied")
+        answers: list[list[str] | None] = [None, first.flows.column("flow_id").to_pylist()]
+
+        def begin() -> list[str]:
+            answer = answers.pop(0)
+            if answer is None:
+                raise StoreUnavailable("away")
+            return answer
+
+        estate.flows.append(first)
+        source = MemorySource(second)
+        shipped = Shipped(estate, source, begin=begin)
+        assert (shipped.shipping.step(), shipped.shipping.store_away, len(source.batches)) == (False, True, 1)
+        assert shipped.shipping.step()
+        assert (shipped.shipping.store_away, source.batches, answers) == (False, [], [])
+        assert estate.state.findings.list() == (), "the former run has counted it"
 
 
 class Unheard:

@@ -6,30 +6,37 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from collector.host import UNKNOWN
 from collector.inventory import Listing
 from ringfence.config import load
 from ringfence.doctor.host import Host
-from ringfence.errors import ConfigError
+from ringfence.errors import ConfigError, StoreUnavailable
+from ringfence.model.flow import FlowBatch
 from ringfence.model.quarantine import Quarantine, QuarantineState
 from ringfence.service.accounting import Accounting
 from ringfence.service.feed import Feed
 from ringfence.service.policy import PolicyInForce
 from ringfence.service.watch import Watch
+from ringfence.store.flows import FlowStore
 from tests.support.doctor_host import AnsweringHost
-from tests.support.estate import NOW, Estate
+from tests.support.estate import NOW, Estate, flow_row, flow_table
 from tests.support.tracked import workload
 from tests.support.wait import wait_until
 
 
-def _watch(estate: Estate, machine: Host | None = None, feed: Feed | None = None, **flags: str) -> Watch:
+def _watch(
+    estate: Estate, machine: Host | None = None, feed: Feed | None = None, flows: Any = None, **flags: str
+) -> Watch:
     settings = {"general.data_dir": str(estate.folder), "docker.endpoints": "", "general.host": "h1"}
     return Watch(
         config=load(environment={}, flags=settings | flags),
         state=estate.state,
-        flows=estate.flows,
+        flows=flows or estate.flows,
         policy=PolicyInForce(estate.state.policies),
         accounting=Accounting(estate.audit),
         feed=feed or Feed(),
@@ -152,6 +159,35 @@ def test_rules_follow_the_inventory_whatever_the_state_store_does(tmp_path: Path
         watch.collector.inventory.replace("test", Listing(workloads=(workload("web", 7, "10.1.0.2"),)))
         assert watch._enforcing._inventory_changed.is_set()
         assert [item.name for item in estate.state.workloads.current()] == []
+
+
+def test_capturing_begins_when_the_flow_store_is_back(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        estate.flows.append(
+            FlowBatch(id="b", host="h1", flows=flow_table(flow_row(3, host="h1", end_reason=None, ended=None)), gaps=())
+        )
+        flows = Leaving(estate.flows)
+        watch = _watch(estate, flows=flows)
+        assert UNKNOWN in watch.limits()
+        watch._shipping.step()
+        assert (watch._shipping.store_away, UNKNOWN in watch.limits()) == (True, True)
+        flows.away = False
+        watch._shipping.step()
+        assert not watch._shipping.store_away
+        assert watch.collector._resume is not None
+        assert watch.collector._resume["flow_id"].to_pylist() == [flow_row(3)["flow_id"]]
+
+
+class Leaving:
+    """A flow store that is away at first."""
+
+    def __init__(self, flows: FlowStore) -> None:
+        self._flows, self.away = flows, True
+
+    def open_flows(self, host: str) -> pa.Table:
+        if self.away:
+            raise StoreUnavailable("away")
+        return self._flows.open_flows(host)
 
 
 def test_workloads_and_the_heartbeat_of_the_host_are_told_to_pages(tmp_path: Path) -> None:
