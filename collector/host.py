@@ -42,12 +42,12 @@ from ringfence.model.workload import Address, Workload, WorkloadKind
 BATCH_ROWS = 20_000
 ENGINE_PATIENCE = 60.0
 """Seconds that open flows of before wait for an engine that does not answer, before they count as lost."""
-UNKNOWN = "connections are not captured yet: the flow store has not told which of them were counted before"
+NOT_TOLD = "connections are not captured yet: the flow store has not told which of them were counted before"
 TICKS_HELD = 3
 """What was read is in the spool this many ticks later: two for what waits for its namespace, one for its flow."""
 UNREAD = timedelta(seconds=1)
 """What is younger may still have waited in a socket, or with its reader, when a tick took what had been read."""
-NOTHING = FLOW_SCHEMA.empty_table()
+NONE_OPEN = FLOW_SCHEMA.empty_table()
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -64,22 +64,21 @@ class Collector:
         rule_names: Callable[[int], RuleRef | None],
         slots: Callable[[], Mapping[int, str]] = dict,
         on_workloads: Callable[[Sequence[Workload]], None] = lambda workloads: None,
-        resume: pa.Table | None = NOTHING,
+        resume: pa.Table | None = NONE_OPEN,
         open_kernel: Callable[..., Kernel] = Kernel,
     ) -> None:
         """`on_workloads` gets every run known, those that ended during the last hour too, and the named networks
         outside, after each change, in a thread of its own and again until it returns.
 
-        `resume`: rows of `FLOW_SCHEMA` that the store has as open for this host; None: not known yet, nothing is
-        captured before `capture` tells.
+        `resume`: rows of `FLOW_SCHEMA` that the store has as open for this host; None: not known yet, and
+        nothing is captured before `capture` tells.
         """
         self._config, self._host, self._clock = config, host, clock
         self._log = logger("collector")
         self._stopping, self._inventory_news, self._denials = threading.Event(), threading.Event(), threading.Event()
         self.spool = Spool(data_dir / "spool", host=host, max_bytes=config.spool.max_bytes, clock=clock)
-        self._resume = resume
+        self._resume = latest_open(resume, self.spool) if resume is not None else None
         self._beginning = threading.Lock()
-        self._begun = False
         self.inventory = Inventory(clock=clock)
         self._telling = Telling(
             lambda: on_workloads(self.inventory.snapshot().known), failed=lambda: self._note_failure("tell")
@@ -92,7 +91,8 @@ class Collector:
         self._open = open_kernel
         self._kernel: Kernel | None = None
         self._aggregator: Aggregator | None = None
-        self._limit = UNKNOWN if resume is None else ""
+        self._limit = NOT_TOLD if resume is None else ""
+        """Why nothing is captured, as long as nothing is."""
         own = Path("/proc/self/ns/net")
         inode = own.stat().st_ino
         docker = partial(
@@ -125,8 +125,9 @@ class Collector:
         else:
             self._losses.add(down)
         with self._beginning:
-            self._begun = True
             self._open_kernel()
+            self._begin()
+        self._losses.note_outages(unseen(self._kernel if self._aggregator else None, self._limit))
         for docker in self._dockers:
             docker.start()
         for thread in self._threads:
@@ -136,14 +137,13 @@ class Collector:
     def capture(self, resume: pa.Table) -> None:
         """Capture from now on; `resume` as in the constructor, where it was not known yet."""
         with self._beginning:
-            self._resume = resume
-            if self._begun and not self._stopping.is_set():
-                self._open_kernel()
+            if self._resume is None:
+                self._resume = latest_open(resume, self.spool)
+                self._begin()
 
     def stop(self) -> None:
         """End: what was read is written into the spool first."""
-        with self._beginning:
-            self._stopping.set()
+        self._stopping.set()
         self._inventory_news.set()
         self._denials.set()
         for thread in reversed(self._threads):
@@ -200,7 +200,7 @@ class Collector:
         lag = time.monotonic() - self._last_tick if self._last_tick else None
         return {
             "limits": list(self._limits()),
-            "capturing": kernel is not None,
+            "capturing": aggregator is not None,
             "events": kernel.events if kernel else 0,
             "lost": self._losses.lost,
             "unreadable": kernel.listener.unreadable + kernel.denied.unreadable if kernel else 0,
@@ -221,7 +221,7 @@ class Collector:
         return dict(self._aggregator.discarded) if self._aggregator else {}
 
     def _limits(self) -> Sequence[str]:
-        found = [self._limit] if self._limit else []
+        found = [self._limit] if self._limit and self._aggregator is None else []
         found += [docker.state().error for docker in self._dockers if docker.state().error]
         if self._file.problem:
             found.append(self._file.problem)
@@ -236,34 +236,35 @@ class Collector:
         if not capture.enabled:
             self._limit = "connections are not captured: capture.enabled is false"
             return
-        if self._resume is None:
-            return
-        resume = latest_open(self._resume, self.spool)
         try:
-            kernel = self._open(
+            self._kernel = self._open(
                 receive_buffer=capture.receive_buffer, on_addresses=self._note_addresses, on_denied=self._denials.set
             )
         except (OSError, RingfenceError) as error:
             self._limit = f"connections are not captured: {error} (root is needed)"
             self._log.warning("no capture", error=str(error))
             return
-        RECEIVE_BUFFER.set(kernel.listener.receive_buffer)
+        RECEIVE_BUFFER.set(self._kernel.listener.receive_buffer)
+        self._losses.begin()
+        self._kernel.start()
+
+    def _begin(self) -> None:
+        """Count connections, once there is a kernel to read and it is known what a former run has counted."""
+        if self._kernel is None or self._resume is None:
+            return
+        capture = self._config.capture
         self._aggregator = Aggregator(
             host=self._host,
             boot_id=BOOT_ID.read_text(encoding="ascii").strip(),
             attribution=self._attribution,
-            inodes_of=kernel.namespaces.inodes_of,
+            inodes_of=self._kernel.namespaces.inodes_of,
             mark_mask=self._config.enforce.mark_mask,
             rule_names=self._rule_names,
             denied_idle_seconds=capture.denied_idle_seconds,
             most_denied=capture.most_denied,
             include_loopback=capture.include_loopback,
-            resume=resume,
+            resume=self._resume,
         )
-        self._losses.begin()
-        kernel.start()
-        # Last: the threads take the rest as ready once there is a kernel.
-        self._limit, self._kernel = "", kernel
 
     def _note_addresses(self, inode: int, addresses: frozenset[Address]) -> None:
         self.inventory.set_local(inode, addresses)
@@ -288,8 +289,9 @@ class Collector:
                         self._kernel.note_addresses(self._host_namespaces())
                     if time.monotonic() >= next_dump:
                         next_dump = time.monotonic() + self._config.capture.dump_seconds
+                        aggregator = self._aggregator
                         self._kernel.dump()
-                        self._resume_when_complete(started)
+                        self._resume_when_complete(aggregator, started)
             except Exception:  # noqa: BLE001 -- watching outlives any error; it is counted and logged
                 if news:
                     self._inventory_news.set()
@@ -307,13 +309,13 @@ class Collector:
             item.netns for item in self.workloads() if item.kind is WorkloadKind.HOST and item.netns is not None
         )
 
-    def _resume_when_complete(self, started: float) -> None:
+    def _resume_when_complete(self, aggregator: Aggregator | None, started: float) -> None:
         """Once every engine was listed and every table read, open flows of before that did not show are lost."""
-        if self._resumed or self._aggregator is None:
+        if self._resumed or aggregator is None:
             return
         listed = all(docker.state().listings for docker in self._dockers)
         if listed or time.monotonic() - started > ENGINE_PATIENCE:
-            self._aggregator.first_dump_done()
+            aggregator.first_dump_done()
             self._resumed = True
 
     # -- ticks ---------------------------------------------------------------------------------------------------
@@ -337,14 +339,15 @@ class Collector:
             cadence.ticked(time.monotonic())
 
     def _tick(self, *, hold: bool = True, extra: bool = False) -> None:
-        kernel, aggregator = self._kernel, self._aggregator
+        kernel, aggregator, limit = self._kernel, self._aggregator, self._limit
         table = FLOW_SCHEMA.empty_table()
-        if kernel is not None and aggregator is not None:
+        if kernel is not None:
             if not extra:
                 self._taken.append(self._clock() - UNREAD)
             intake = kernel.take()
             try:
-                table = self._aggregate(aggregator, intake, hold=hold, extra=extra)
+                # Before it begins to count, what was read is let go: the time until then is a gap.
+                table = self._aggregate(aggregator, intake, hold=hold, extra=extra) if aggregator else table
             except Exception:  # noqa: BLE001 -- what was lost is said in this tick; it is counted and logged
                 read = sum(map(len, (*intake.conntrack, *intake.denied)))
                 self._losses.note_failed(read, "records could not be processed", self._before())
@@ -353,10 +356,10 @@ class Collector:
                 self._losses.read(kernel, aggregator)
             except Exception:  # noqa: BLE001 -- the figures only grow: the next look finds what this one did not
                 self._fail("losses")
-        self._losses.note_outages(unseen(kernel, self._limit) if hold else {})
+        self._losses.note_outages(unseen(kernel if aggregator else None, limit) if hold else {})
         self._put(table)
         self._last_tick = time.monotonic()
-        if kernel is None:
+        if aggregator is None:
             self.spool.beat()
         elif len(self._taken) > TICKS_HELD:
             self.spool.beat(self._taken[0])

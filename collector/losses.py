@@ -54,7 +54,7 @@ class Losses:
         for cause, source in COUNTED:
             self._gaps.note(cause, 0, self._clock(), source=source)
 
-    def read(self, kernel: Kernel, aggregator: Aggregator) -> None:
+    def read(self, kernel: Kernel, aggregator: Aggregator | None) -> None:
         """Look at every figure. One that cannot be read now only grows: the next look finds it."""
         now = self._clock()
         EVENTS_UNREADABLE.inc(max(0, kernel.listener.unreadable - self._unreadable))
@@ -62,7 +62,7 @@ class Losses:
         figures = (
             kernel.listener.lost(),
             self._denied_lost(kernel),
-            aggregator.unfollowed,
+            aggregator.unfollowed if aggregator is not None else 0,
             kernel.listener.unreadable + kernel.denied.unreadable,
         )
         for (cause, source), figure in zip(COUNTED, figures, strict=True):

@@ -113,9 +113,9 @@ def _same(former: dict[str, Any], row: dict[str, Any]) -> bool:
     return bool(started.astimezone(UTC) <= former["started"].astimezone(UTC) + NEWER)
 
 
-def latest_open(stored: pa.Table | None, spool: Spool) -> pa.Table:
+def latest_open(stored: pa.Table, spool: Spool) -> pa.Table:
     """The open rows of before: the store's, with what still waits in the spool laid over them."""
-    rows = {row["flow_id"]: row for row in (stored.to_pylist() if stored is not None else ())}
+    rows = {row["flow_id"]: row for row in stored.to_pylist()}
     for batch in spool.pending():
         # A full spool holds millions of final rows: of those only the ids are looked at.
         final = pc.is_valid(batch.flows["end_reason"])

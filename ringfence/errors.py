@@ -45,6 +45,10 @@ class StoreUnavailable(RingfenceError):
     """The store did not answer; the caller keeps what it has and tries again."""
 
 
+class StoreAway(StoreUnavailable):
+    """Nobody answers for now; as things stand somebody may later, without a setting being changed."""
+
+
 class StoreLocked(RingfenceError):
     """Another process owns the data folder."""
 

@@ -91,11 +91,11 @@ def is_calm(estate: Estate, gaps: Sequence[Gap], unrecorded: Sequence[str]) -> b
     return bool(estate.hosts) and not any(trouble)
 
 
-def status_sentence(estate: Estate, gaps: Sequence[Gap], unrecorded: Sequence[str], window: Window) -> str:
+def status_sentence(estate: Estate, gaps: Sequence[Gap] | None, unrecorded: Sequence[str], window: Window) -> str:
     """The line at the top of the overview: `3 workloads violate policy, 1 quarantined, 2 gaps in the last hour`.
 
-    `gaps` are those of `window`, `unrecorded` says why else not all of it was recorded; nothing is said of any other
-    time.
+    `gaps` are those of `window`, None where they are not known; `unrecorded` says why else not all of it was recorded;
+    nothing is said of any other time.
     """
     parts = []
     if estate.violating:
@@ -109,7 +109,9 @@ def status_sentence(estate: Estate, gaps: Sequence[Gap], unrecorded: Sequence[st
             parts.append(f"{len(estate.quarantined) - held} not verified")
     if estate.unsound:
         parts.append(f"policy is not fully in force on {plural(estate.unsound, 'workload')}")
-    if gaps:
+    if gaps is None:
+        parts.append("the flow store does not answer")
+    elif gaps:
         parts.append(f"{plural(len(gaps), 'gap')} {window.words}")
     if estate.stale:
         parts.append(f"{plural(len(estate.stale), 'host')} not heard of lately")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ringfence.errors import StoreUnavailable
 from ringfence.model.gap import Gap
 from ringfence.store.flows import NEWEST, FlowOrder, FlowPage, FlowQuery, FlowReader
 from web.bar import Bar, Token, read_bar
@@ -105,6 +106,14 @@ def neighbours(flows: FlowReader, row: Mapping[str, Any]) -> int:
 
 def gaps_in(flows: FlowReader, window: Window) -> tuple[Gap, ...]:
     return flows.gaps(window.start, window.end)
+
+
+def gaps_if_known(flows: FlowReader, window: Window) -> tuple[Gap, ...] | None:
+    """None while the flow store does not answer: what is asked besides is told without it."""
+    try:
+        return gaps_in(flows, window)
+    except StoreUnavailable:
+        return None
 
 
 def newest_since(

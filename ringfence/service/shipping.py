@@ -64,6 +64,8 @@ class Shipping:
         self._followed: dict[Source, str] = {}
         self._told = Told()
         self._failures = 0
+        self.problem = ""
+        """What the store said when it failed last; empty once it has answered."""
         self._log = logger("shipping")
 
     @property
@@ -81,7 +83,7 @@ class Shipping:
         except StoreUnavailable as error:
             self._note_failure(error)
             return False
-        self._failures = 0
+        self._failures, self.problem = 0, ""
         return any(moved)
 
     def _ship(self, source: Source) -> bool:
@@ -137,6 +139,6 @@ class Shipping:
         self._feed.publish("gap", {"id": gap.id, "cause": gap.cause.value, "lost": gap.lost})
 
     def _note_failure(self, error: StoreUnavailable) -> None:
-        self._failures += 1
+        self._failures, self.problem = self._failures + 1, str(error)
         if self._failures in (1, 10, 100):
             self._log.warning("store is away, flows wait in the spool", attempt=self._failures, error=str(error))

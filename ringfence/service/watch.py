@@ -15,7 +15,7 @@ from ringfence import metrics
 from ringfence.clock import utc_now
 from ringfence.config import Config, docker_endpoints
 from ringfence.doctor.host import Host
-from ringfence.errors import ConfigError, StoreUnavailable
+from ringfence.errors import ConfigError, StoreAway
 from ringfence.log import logger
 from ringfence.model.enforcement import Drift, Enforcement
 from ringfence.model.policy import Selector
@@ -94,7 +94,7 @@ class Watch:
         """None while the flow store is away: rules are kept without it, and capturing begins when it is back."""
         try:
             return self._flows.open_flows(self._config.host)
-        except StoreUnavailable as error:
+        except StoreAway as error:
             logger("watch").warning("nothing is captured before the flow store answers", error=str(error))
             return None
 
@@ -181,6 +181,7 @@ class Watch:
             *enforcement_limits(self._config.enforce, self._machine),
             *((self._policy.refusal,) if self._policy.refusal else ()),
             *reporting_limits(self._reported.dropped),
+            *((f"flows wait in the spool: {self._shipping.problem}",) if self._shipping.problem else ()),
             *(f"{name} has stopped: see the log, and restart it" for name in self.stalled()),
         )
 

@@ -16,11 +16,11 @@ from typing import Any
 import pyarrow as pa
 
 from ringfence.clock import Clock, utc_now
-from ringfence.errors import StoreUnavailable
+from ringfence.errors import StoreAway
 from ringfence.log import logger
 from ringfence.model.flow import BY_NAME, FlowBatch
 from ringfence.model.gap import Gap
-from ringfence.store.elastic_cluster import PAGE, Cluster, passes
+from ringfence.store.elastic_cluster import PAGE, Cluster
 from ringfence.store.elastic_documents import (
     STARTED_US,
     documents,
@@ -75,32 +75,31 @@ class ElasticFlowStore:
     once.
 
     Raises:
-        StoreUnavailable: the server does not answer or refuses; also from every method.
+        StoreUnavailable: the server refuses; from every method also when it does not answer.
         QueryInvalid: the server does not take the question; from the methods of a `FlowReader`.
     """
 
     def __init__(self, url: str, *, ca: str = "", prefix: str = "ringfence", clock: Clock = utc_now) -> None:
         """A server that is away only for now raises nothing here: it is prepared when it is first asked."""
-        self._server = Cluster(url, ca=ca, prefix=prefix)
+        self._cluster = Cluster(url, ca=ca, prefix=prefix)
         self._clock = clock
         self._appended = itertools.count(1)
         try:
-            self._server.prepare()
-        except StoreUnavailable as error:
-            if not passes(error):
-                self._server.close()
-                raise
-            logger("store").warning("the flow store is away and asked again when it is needed", error=str(error))
+            self._cluster.prepare()
+        except StoreAway as error:
+            logger("store").warning("the flow store is away; it is asked again when it is needed", error=str(error))
+        except BaseException:
+            self._cluster.close()
+            raise
 
-    @property
-    def _cluster(self) -> Cluster:
-        """The server with all that the store needs on it."""
-        self._server.prepare()
-        return self._server
+    def _ready(self) -> Cluster:
+        """The cluster with all that the store needs on it."""
+        self._cluster.prepare()
+        return self._cluster
 
     def append(self, batch: FlowBatch) -> bool:
         """See `FlowWriter.append`; rows of another shape raise ValueError, and nothing of the batch is stored."""
-        cluster, flows = self._cluster, conform(batch.flows)
+        flows, cluster = conform(batch.flows), self._ready()
         if cluster.has(cluster.batches, batch.id):
             return False
         cluster.write(self._operations(flows, batch.gaps))
@@ -140,18 +139,19 @@ class ElasticFlowStore:
 
     def open_flows(self, host: str) -> pa.Table:
         query = {"term": {"host.name": host}}
-        hits = self._cluster.every(self._cluster.open, query, sort=[{"flow.id": "asc"}])
+        cluster = self._ready()
+        hits = cluster.every(cluster.open, query, sort=[{"flow.id": "asc"}])
         return table_of([row_of(hit["_source"]) for hit in hits])
 
     def prune(self, before: datetime) -> int:
-        return prune_flows(self._cluster, before)
+        return prune_flows(self._ready(), before)
 
     def search(self, query: FlowQuery, *, limit: int = 100, cursor: str | None = None) -> FlowPage:
         hits: list[dict[str, Any]] = []
         total, after = None, _after(query.order, cursor)
         while total is None or (len(hits) <= limit and after):
             size = min(limit + 1 - len(hits), PAGE)
-            found = self._cluster.ask(
+            found = self._ready().ask(
                 query=_query(query),
                 sort=_sort(query.order),
                 size=size,
@@ -170,12 +170,12 @@ class ElasticFlowStore:
         )
 
     def get(self, flow_id: str) -> dict[str, Any] | None:
-        hits = self._cluster.ask(query={"term": {"flow.id": flow_id}}, size=1)["hits"]["hits"]
+        hits = self._ready().ask(query={"term": {"flow.id": flow_id}}, size=1)["hits"]["hits"]
         return row_of(hits[0]["_source"]) if hits else None
 
     def summarize(self, query: FlowQuery, by: tuple[str, ...], *, limit: int = 10_000) -> pa.Table:
         """See `FlowReader.summarize`. Every group is fetched, for that is the only exact way; the largest are kept."""
-        ask = partial(self._cluster.ask, query=_query(query))
+        ask = partial(self._ready().ask, query=_query(query))
         return pa.Table.from_pylist(largest_groups(ask, grouping(by), limit), summary_schema(by))
 
     def histogram(self, query: FlowQuery, *, bucket_seconds: int) -> pa.Table:
@@ -183,7 +183,7 @@ class ElasticFlowStore:
         # Over whole microseconds, for a date_histogram fails on nanoseconds when all flows are of one bucket.
         before = {"range": {STARTED_US: {"lt": (query.start - EPOCH) // MICROSECOND}}}
         within = {"histogram": {"field": STARTED_US, "interval": bucket_seconds * 1_000_000, "min_doc_count": 1}}
-        found = self._cluster.ask(
+        found = self._ready().ask(
             query=_query(query),
             size=0,
             track_total_hits=False,
@@ -208,12 +208,13 @@ class ElasticFlowStore:
     def gaps(self, start: datetime, end: datetime) -> tuple[Gap, ...]:
         overlap = [{"range": {"started": {"lt": time_text(end)}}}, {"range": {"ended": {"gte": time_text(start)}}}]
         in_order = [{"started": {"order": "asc", "format": "strict_date_optional_time_nanos"}}, {"id": "asc"}]
-        hits = self._cluster.every(self._cluster.gaps, {"bool": {"filter": overlap}}, sort=in_order)
+        cluster = self._ready()
+        hits = cluster.every(cluster.gaps, {"bool": {"filter": overlap}}, sort=in_order)
         found = [gap_of(hit["_id"], hit["_source"]) for hit in hits]
         return tuple(sorted(found, key=lambda gap: (gap.started, gap.id)))
 
     def close(self) -> None:
-        self._server.close()
+        self._cluster.close()
 
 
 def _query(query: FlowQuery) -> dict[str, Any]:

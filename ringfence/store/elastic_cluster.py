@@ -5,6 +5,7 @@ Only what the bare server has is used: no lifecycle policies, scripts, delete-by
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,11 +15,12 @@ from typing import Any, cast
 import elastic_transport
 from elasticsearch import ApiError, BadRequestError, Elasticsearch
 
-from ringfence.errors import QueryInvalid, StoreUnavailable
+from ringfence.errors import QueryInvalid, StoreAway, StoreUnavailable
 from ringfence.store.elastic_documents import BATCH_MAPPINGS, GAP_MAPPINGS, mappings
 
 REQUEST_SECONDS = 30
 GREETING_SECONDS = 5
+"""Longest wait for a server that has never answered yet."""
 BULK_BYTES = 5 * 1024 * 1024
 PAGE = 5_000
 """Documents asked for at once; the server's limit is 10,000."""
@@ -70,7 +72,6 @@ class Cluster:
             return
         indices = self.client.indices
         with failures():
-            # Whoever asks is not kept waiting as long as for an answer when nobody is there.
             self.client.options(request_timeout=GREETING_SECONDS).indices.exists(index=self.open)
             indices.put_index_template(
                 name=self.final,
@@ -194,16 +195,24 @@ def _action_line(action: str, index: str, id_: str) -> bytes:
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """Every way a server can fail the caller, as one."""
+    """Every way a server can fail the caller, as one; StoreAway where it may be there later."""
     try:
         yield
     except (elastic_transport.TransportError, ApiError) as error:
-        raise StoreUnavailable(f"Elasticsearch failed: {error}") from error
+        kind = StoreAway if _may_pass(error) else StoreUnavailable
+        raise kind(f"Elasticsearch failed: {error}") from error
 
 
-def passes(error: StoreUnavailable) -> bool:
-    """Whether the server may be there later as things stand; else somebody has to change a setting."""
-    cause = error.__cause__
-    if isinstance(cause, ApiError):
-        return cause.status_code in AWAY
-    return isinstance(cause, elastic_transport.TransportError) and not isinstance(cause, elastic_transport.TlsError)
+def _may_pass(error: elastic_transport.TransportError | ApiError) -> bool:
+    """Not what somebody has to mend: a wrong password, another kind of server, a certificate that nobody trusts.
+
+    A connection that ends within the handshake passes: so does a port forwarder's whose server has not started yet.
+    """
+    if isinstance(error, ApiError):
+        return error.status_code in AWAY
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return False
+        cause = cause.__cause__ or cause.__context__
+    return isinstance(error, elastic_transport.ConnectionError | elastic_transport.ConnectionTimeout)

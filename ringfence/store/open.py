@@ -23,7 +23,7 @@ def open_flow_store(config: Config) -> FlowStore:
     Raises:
         ConfigError: `store.flows` is neither.
         StoreLocked: another process owns the data folder.
-        StoreUnavailable: the folder cannot be used, or the server does not answer.
+        StoreUnavailable: the folder cannot be used, or the server refuses.
     """
     target = config.store.flows
     if target == "duckdb":

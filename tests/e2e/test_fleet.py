@@ -251,12 +251,16 @@ def test_a_host_that_starts_while_the_flow_store_is_away_has_its_rules_and_captu
     with contextlib.ExitStack() as stack:
         stack.callback(elasticsearch.clear, prefix)
         stack.enter_context(Relay(netns, urlsplit(postgres_url).port or 0))
-        service = stack.enter_context(
-            RunningService(netns, tmp_path, endpoints=[f"h1={lab_host.url}"], settings=settings)
-        )
-        service.enforce(POLICY, db.id)
+        service = RunningService(netns, tmp_path, endpoints=[f"h1={lab_host.url}"], settings=settings)
+        stack.callback(service.stop)
+        service.spawn()
+        wait_until("it is up", lambda: "Ringfence is up" in service.log(), seconds=60, every=0.2)
+        assert service.request("GET", "/readyz", signed_in=False)[0] == 503
+        service.enforce(POLICY.replace("role == 'api'", "role == 'api' || kind == 'host'"), db.id)
         with traffic.TcpEcho(db.netns_path, db.address(4), 5432):
             assert traffic.probe_tcp(api.netns_path, db.address(4), 5432) is traffic.Probe.OPEN
+            # The host's addresses are known from its namespace alone.
+            assert traffic.probe_tcp(netns, db.address(4), 5432) is traffic.Probe.OPEN
             assert traffic.probe_tcp(bad.netns_path, db.address(4), 5432) is not traffic.Probe.OPEN
         (host,) = service.api("GET", "/health")["hosts"]
         assert (host["facts"]["capturing"], host["facts"]["store_away"]) == (False, True)

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 from audit.report.completeness import unrecorded
 from web.api.operation import OBJECT, TEXT, WINDOW, Operation, answer, fields, list_of
 from web.estate import estate_of, status_sentence
-from web.flow_questions import gaps_in
+from web.flow_questions import gaps_if_known, gaps_in
 from web.guard import services, user
 from web.permissions import GRANTS
 from web.scope import strict_scope
@@ -23,7 +23,7 @@ def health() -> Response:
     found = strict_scope()
     given = services()
     estate = estate_of(given.state, found.now)
-    holes, missing = gaps_in(given.flows, found.window), unrecorded(given.state, found.window.start)
+    holes, missing = gaps_if_known(given.flows, found.window), unrecorded(given.state, found.window.start)
     return answer(
         {
             "sentence": status_sentence(estate, holes, missing, found.window),
@@ -60,7 +60,7 @@ OPERATIONS = (
         path="/health",
         name="health",
         view=health,
-        summary="The estate in one sentence, hosts, enforcement, gaps, and what works on this host.",
+        summary="The estate in one sentence, hosts, enforcement, gaps (null: not known now), what works on a host.",
         queries=WINDOW,
         answer=OBJECT,
         problems=(400,),

@@ -12,7 +12,7 @@ from ringfence.model.gap import Gap
 from web.download import Table, in_columns, offer
 from web.estate import STALE, estate_of, staleness
 from web.figures import figures, sentences
-from web.flow_questions import gaps_in
+from web.flow_questions import gaps_if_known, gaps_in
 from web.guard import services
 from web.render import page
 from web.scope import scope, strict_scope
@@ -35,7 +35,8 @@ COLUMNS: Keys[Gap] = {
 def show() -> tuple[str, int]:
     found = scope(default_range=RANGE)
     given = services()
-    gaps = gaps_in(given.flows, found.window)
+    found_gaps = gaps_if_known(given.flows, found.window)
+    gaps = found_gaps or ()
     proofs = given.state.enforcements.list()
     names = {item.id: item.name for item in given.state.workloads.current()}
     known = [gap.lost for gap in gaps if gap.lost is not None]
@@ -48,6 +49,7 @@ def show() -> tuple[str, int]:
         sentences=sentences,
         stale_after=STALE,
         gaps=gaps,
+        gaps_known=found_gaps is not None,
         unrecorded=unrecorded(given.state, found.window.start),
         lost=sum(known),
         uncounted=len(gaps) - len(known),

@@ -81,4 +81,4 @@ def test_what_waits_in_the_spool_is_newer_than_the_store(tmp_path: Path, opened:
     spool.put(FlowBatch(id="", host="h", flows=pa.Table.from_pylist([ended, other], schema=FLOW_SCHEMA)))
     found = latest_open(opened, spool)
     assert set(found["flow_id"].to_pylist()) == {rows[1]["flow_id"], "f" * 32}
-    assert latest_open(None, spool)["flow_id"].to_pylist() == ["f" * 32]
+    assert latest_open(FLOW_SCHEMA.empty_table(), spool)["flow_id"].to_pylist() == ["f" * 32]

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from collector.host import UNKNOWN
+from collector.host import NOT_TOLD
 from collector.inventory import Listing
 from ringfence.config import load
 from ringfence.doctor.host import Host
-from ringfence.errors import ConfigError, StoreUnavailable
+from ringfence.errors import ConfigError, StoreAway, StoreUnavailable
 from ringfence.model.flow import FlowBatch
 from ringfence.model.quarantine import Quarantine, QuarantineState
 from ringfence.service.accounting import Accounting
@@ -161,21 +161,29 @@ def test_rules_follow_the_inventory_whatever_the_state_store_does(tmp_path: Path
         assert [item.name for item in estate.state.workloads.current()] == []
 
 
-def test_capturing_begins_when_the_flow_store_is_back(tmp_path: Path) -> None:
+def test_what_the_flow_store_has_as_open_is_asked_again_until_it_answers(tmp_path: Path) -> None:
     with Estate(tmp_path) as estate:
         estate.flows.append(
             FlowBatch(id="b", host="h1", flows=flow_table(flow_row(3, host="h1", end_reason=None, ended=None)), gaps=())
         )
         flows = Leaving(estate.flows)
         watch = _watch(estate, flows=flows)
-        assert UNKNOWN in watch.limits()
+        assert NOT_TOLD in watch.limits()
         watch._shipping.step()
-        assert (watch._shipping.store_away, UNKNOWN in watch.limits()) == (True, True)
+        assert {NOT_TOLD, "flows wait in the spool: nobody is there"} <= set(watch.limits())
         flows.away = False
         watch._shipping.step()
-        assert not watch._shipping.store_away
+        assert not any("flows wait" in line for line in watch.limits())
         assert watch.collector._resume is not None
         assert watch.collector._resume["flow_id"].to_pylist() == [flow_row(3)["flow_id"]]
+
+
+def test_a_flow_store_that_refuses_ends_the_start(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        flows = Leaving(estate.flows)
+        flows.problem = StoreUnavailable("the password is wrong")
+        with pytest.raises(StoreUnavailable, match="password"):
+            _watch(estate, flows=flows)
 
 
 class Leaving:
@@ -183,10 +191,11 @@ class Leaving:
 
     def __init__(self, flows: FlowStore) -> None:
         self._flows, self.away = flows, True
+        self.problem: StoreUnavailable = StoreAway("nobody is there")
 
     def open_flows(self, host: str) -> pa.Table:
         if self.away:
-            raise StoreUnavailable("away")
+            raise self.problem
         return self._flows.open_flows(host)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from datetime import timedelta
 
+from ringfence.errors import StoreUnavailable
 from ringfence.store.state import HostStatus
 from tests.support.site import Site
 
@@ -30,6 +32,26 @@ def test_without_gaps_it_says_that_all_is_shown_only_where_all_was_watched(site:
     site.state.hosts.report(HostStatus(host="h", at=site.clock() - timedelta(days=2), facts={}))
     assert "none in the time range: what is shown is all there was" in site.client("viewer").get("/health").text
     assert "Not watched from the start" in site.client("viewer").get("/health?range=7d").text
+
+
+class Away:
+    """A flow store that does not answer."""
+
+    def gaps(self, *_: object) -> None:
+        raise StoreUnavailable("nobody is there")
+
+
+def test_while_the_flow_store_is_away_it_tells_the_rest(site: Site) -> None:
+    site.state.hosts.report(HostStatus(host="shop-1", at=site.clock(), facts={"limits": ["the store is away"]}))
+    site.app.extensions["ringfence"] = replace(site.app.extensions["ringfence"], flows=Away())
+    answer = site.client("viewer").get("/health")
+    assert answer.status_code == 200
+    assert "not known: the flow store does not answer" in answer.text
+    assert "shop-1" in answer.text and "the store is away" in answer.text
+    assert "none in the time range" not in answer.text
+    body = site.client("viewer").get("/api/v1/health").get_json()
+    assert (body["gaps"], [host["host"] for host in body["hosts"]]) == (None, ["shop-1"])
+    assert body["sentence"].startswith("the flow store does not answer; not watched from the start")
 
 
 def test_a_file_has_the_gaps_newest_first(own_shop: Site) -> None:
