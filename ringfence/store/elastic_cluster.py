@@ -200,7 +200,7 @@ def failures() -> Iterator[None]:
         yield
     except (elastic_transport.TransportError, ApiError) as error:
         kind = StoreAway if _may_pass(error) else StoreUnavailable
-        raise kind(f"Elasticsearch failed: {error}") from error
+        raise kind(f"Elasticsearch failed: {_reason(error)}") from error
 
 
 def _may_pass(error: elastic_transport.TransportError | ApiError) -> bool:
@@ -210,9 +210,19 @@ def _may_pass(error: elastic_transport.TransportError | ApiError) -> bool:
     """
     if isinstance(error, ApiError):
         return error.status_code in AWAY
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return False
-        cause = cause.__cause__ or cause.__context__
-    return isinstance(error, elastic_transport.ConnectionError | elastic_transport.ConnectionTimeout)
+    connecting = isinstance(error, elastic_transport.ConnectionError | elastic_transport.ConnectionTimeout)
+    return connecting and not isinstance(_first_cause(error), ssl.SSLCertVerificationError)
+
+
+def _reason(error: elastic_transport.TransportError | ApiError) -> str:
+    """What happened first; what the layers above made of it says less in more words."""
+    if isinstance(error, ApiError):
+        return str(error)
+    first = _first_cause(error)
+    return (first.strerror if isinstance(first, OSError) else None) or str(first) or type(first).__name__
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return error
