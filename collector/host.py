@@ -137,7 +137,7 @@ class Collector:
     def capture(self, resume: pa.Table) -> None:
         """Capture from now on; `resume` as in the constructor, where it was not known yet."""
         with self._beginning:
-            if self._resume is None:
+            if self._aggregator is None:
                 self._resume = latest_open(resume, self.spool)
                 self._begin()
 
@@ -339,14 +339,15 @@ class Collector:
             cadence.ticked(time.monotonic())
 
     def _tick(self, *, hold: bool = True, extra: bool = False) -> None:
-        kernel, aggregator, limit = self._kernel, self._aggregator, self._limit
+        kernel, aggregator = self._kernel, None
         table = FLOW_SCHEMA.empty_table()
         if kernel is not None:
             if not extra:
                 self._taken.append(self._clock() - UNREAD)
             intake = kernel.take()
+            # What is read before connections are counted is let go, and a gap; of what is read since, nothing is.
+            aggregator = self._aggregator
             try:
-                # Before it begins to count, what was read is let go: the time until then is a gap.
                 table = self._aggregate(aggregator, intake, hold=hold, extra=extra) if aggregator else table
             except Exception:  # noqa: BLE001 -- what was lost is said in this tick; it is counted and logged
                 read = sum(map(len, (*intake.conntrack, *intake.denied)))
@@ -356,12 +357,12 @@ class Collector:
                 self._losses.read(kernel, aggregator)
             except Exception:  # noqa: BLE001 -- the figures only grow: the next look finds what this one did not
                 self._fail("losses")
-        self._losses.note_outages(unseen(kernel if aggregator else None, limit) if hold else {})
+        self._losses.note_outages(unseen(kernel if aggregator else None, self._limit) if hold else {})
         self._put(table)
         self._last_tick = time.monotonic()
-        if aggregator is None:
+        if kernel is None:
             self.spool.beat()
-        elif len(self._taken) > TICKS_HELD:
+        elif aggregator is not None and len(self._taken) > TICKS_HELD:
             self.spool.beat(self._taken[0])
 
     def _aggregate(self, aggregator: Aggregator, intake: Intake, *, hold: bool, extra: bool) -> pa.Table:

@@ -5,6 +5,7 @@ Only what the bare server has is used: no lifecycle policies, scripts, delete-by
 
 from __future__ import annotations
 
+import http.client
 import ssl
 import time
 from collections.abc import Iterable, Iterator
@@ -72,7 +73,7 @@ class Cluster:
             return
         indices = self.client.indices
         with failures():
-            self.client.options(request_timeout=GREETING_SECONDS).indices.exists(index=self.open)
+            self.client.options(request_timeout=GREETING_SECONDS, max_retries=0).indices.exists(index=self.open)
             indices.put_index_template(
                 name=self.final,
                 index_patterns=[self.final],
@@ -210,8 +211,12 @@ def _may_pass(error: elastic_transport.TransportError | ApiError) -> bool:
     """
     if isinstance(error, ApiError):
         return error.status_code in AWAY
+    first = _first_cause(error)
+    untrusted = isinstance(first, ssl.SSLCertVerificationError)
+    no_tls = isinstance(first, ssl.SSLError) and first.reason == "WRONG_VERSION_NUMBER"
+    no_http = isinstance(first, http.client.BadStatusLine) and not isinstance(first, http.client.RemoteDisconnected)
     connecting = isinstance(error, elastic_transport.ConnectionError | elastic_transport.ConnectionTimeout)
-    return connecting and not isinstance(_first_cause(error), ssl.SSLCertVerificationError)
+    return connecting and not (untrusted or no_tls or no_http)
 
 
 def _reason(error: elastic_transport.TransportError | ApiError) -> str:
@@ -219,7 +224,8 @@ def _reason(error: elastic_transport.TransportError | ApiError) -> str:
     if isinstance(error, ApiError):
         return str(error)
     first = _first_cause(error)
-    return (first.strerror if isinstance(first, OSError) else None) or str(first) or type(first).__name__
+    text = (first.strerror if isinstance(first, OSError) else None) or str(first) or type(first).__name__
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _first_cause(error: BaseException) -> BaseException:

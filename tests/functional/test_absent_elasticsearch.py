@@ -60,6 +60,17 @@ def test_what_waiting_does_not_mend_is_told_at_once(status: str) -> None:
         server.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.parametrize(("scheme", "answer"), [("https", b"HTTP/1.1 200 OK\r\n\r\n"), ("http", b"SSH-2.0-other\r\n")])
+def test_a_server_that_speaks_something_else_is_told_at_once(scheme: str, answer: bytes) -> None:
+    url, server = answering(answer)
+    with server:
+        with pytest.raises(StoreUnavailable, match="Elasticsearch failed") as caught:
+            ElasticFlowStore(url.replace("http:", f"{scheme}:"))
+        assert not isinstance(caught.value, StoreAway)
+        assert str(caught.value).isprintable()
+        server.shutdown(socket.SHUT_RDWR)
+
+
 def test_a_certificate_that_nobody_trusts_is_told_at_once(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
