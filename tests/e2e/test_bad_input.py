@@ -96,7 +96,6 @@ COMMANDS = {
     "foreign database": ("--set store.state=mysql://x/y up", "store.state cannot be mysql"),
     "foreign broker": ("--set jobs.broker=amqp://x worker", "jobs.broker (flag): neither memory nor a URL"),
     "invalid protected selector": ("--set enforce.protected=== up", "enforce.protected"),
-    "flow store away": ("--set store.flows=https://127.0.0.1:1 up", "Elasticsearch failed"),
     "database away": ("--set store.state=postgresql+psycopg://a:b@127.0.0.1:1/x up", "the state store failed"),
     "agent without a fleet": ("agent", "are embedded: only `ringfence up` can use that"),
     "server without a fleet": ("server", "are embedded: only `ringfence up` can use that"),

@@ -255,6 +255,7 @@ def test_a_host_that_starts_while_the_flow_store_is_away_has_its_rules_and_captu
         stack.callback(service.stop)
         service.spawn()
         wait_until("it is up", lambda: "Ringfence is up" in service.log(), seconds=60, every=0.2)
+        assert "limit: connections are not captured yet: the flow store has not told" in service.log()
         assert service.request("GET", "/readyz", signed_in=False)[0] == 503
         service.enforce(POLICY.replace("role == 'api'", "role == 'api' || kind == 'host'"), db.id)
         with traffic.TcpEcho(db.netns_path, db.address(4), 5432):
@@ -265,6 +266,7 @@ def test_a_host_that_starts_while_the_flow_store_is_away_has_its_rules_and_captu
         (host,) = service.api("GET", "/health")["hosts"]
         assert (host["facts"]["capturing"], host["facts"]["store_away"]) == (False, True)
         assert any("not captured yet" in limit for limit in host["facts"]["limits"])
+        assert "flows wait in the spool: Elasticsearch failed: Connection refused" in host["facts"]["limits"]
         stack.enter_context(Relay(netns, elasticsearch.port))
         wait_until("it captures", lambda: _captures(service), seconds=40, every=0.5)
         _flows_are_seen(service, api, db)
