@@ -55,7 +55,7 @@ def _judge(error: OSError) -> Probe:
     raise error
 
 
-def probe_tcp(netns: Netns | None, address: str, port: int, *, timeout: float = 1.0) -> Probe:
+def probe_tcp(netns: Netns | None, address: str, port: int, *, timeout: float = 4.0) -> Probe:
     """One connection attempt: what does the client see?"""
     with open_socket(netns, address, socket.SOCK_STREAM) as client:
         client.settimeout(timeout)
@@ -66,7 +66,7 @@ def probe_tcp(netns: Netns | None, address: str, port: int, *, timeout: float = 
         return Probe.OPEN
 
 
-def probe_udp(netns: Netns | None, address: str, port: int, *, timeout: float = 1.0) -> Probe:
+def probe_udp(netns: Netns | None, address: str, port: int, *, timeout: float = 4.0) -> Probe:
     """One datagram that an echo server must answer; silence is `timeout`, an ICMP answer is `refused`."""
     with open_socket(netns, address, socket.SOCK_DGRAM) as client:
         client.settimeout(timeout)
