@@ -36,7 +36,7 @@ _libc.recvmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.
 def keep_freed_memory() -> None:
     """Have the allocator keep what is freed, up to `KEPT_BYTES`, instead of giving it back to the kernel.
 
-    Each batch of events needs arrays of some hundred kilobytes; giving them back and faulting them in again, page by
+    Each batch of events needs arrays of up to some megabytes; giving them back and faulting them in again, page by
     page, is a third of all decoding. Another C library than glibc goes on as it does.
     """
     mallopt = getattr(_libc, "mallopt", None)

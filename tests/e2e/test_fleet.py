@@ -68,6 +68,22 @@ def stores(
 
 
 @pytest.fixture
+def apart(lab_host: LabHost, elasticsearch: Elasticsearch, postgres_url: str) -> Iterator[dict[str, str]]:
+    """Settings that name servers of which only PostgreSQL is reached: a test lays the way to Elasticsearch itself."""
+    prefix = f"fleet{uuid.uuid4().hex[:8]}"
+    try:
+        with Relay(lab_host.namespace.path, urlsplit(postgres_url).port or 0):
+            yield {
+                "store.flows": elasticsearch.url,
+                "store.flows_ca": elasticsearch.ca,
+                "store.flows_prefix": prefix,
+                "store.state": postgres_url,
+            }
+    finally:
+        elasticsearch.clear(prefix)
+
+
+@pytest.fixture
 def fleet(lab_host: LabHost, tmp_path: Path, stores: dict[str, str]) -> Iterator[RunningService]:
     """`ringfence up` on a Docker host whose stores and broker are servers. Nothing but settings differs."""
     netns, endpoints = lab_host.namespace.path, [f"h1={lab_host.url}"]
@@ -199,27 +215,16 @@ def test_a_second_service_of_the_same_fleet_shows_the_same_flows_and_state(
 
 
 def test_with_the_flow_store_away_nothing_is_lost(
-    lab_host: LabHost, tmp_path: Path, elasticsearch: Elasticsearch, postgres_url: str
+    lab_host: LabHost, tmp_path: Path, elasticsearch: Elasticsearch, apart: dict[str, str]
 ) -> None:
-    prefix = f"fleet{uuid.uuid4().hex[:8]}"
     netns = lab_host.namespace.path
-    settings = {
-        "store.flows": elasticsearch.url,
-        "store.flows_ca": elasticsearch.ca,
-        "store.flows_prefix": prefix,
-        "store.state": postgres_url,
-    }
     net = lab_host.network("shop")
     api, db = (lab_host.run(name, network=net, labels={"role": name}) for name in ("api", "db"))
     relays = [Relay(netns, elasticsearch.port)]
     with contextlib.ExitStack() as stack:
-        stack.callback(elasticsearch.clear, prefix)
-        stack.enter_context(Relay(netns, urlsplit(postgres_url).port or 0))
         stack.callback(lambda: [relay.stop() for relay in relays])
         relays[0].start()
-        service = stack.enter_context(
-            RunningService(netns, tmp_path, endpoints=[f"h1={lab_host.url}"], settings=settings)
-        )
+        service = stack.enter_context(RunningService(netns, tmp_path, endpoints=[f"h1={lab_host.url}"], settings=apart))
         service.enforce(POLICY, db.id)
         relays[0].stop()
         with traffic.TcpEcho(db.netns_path, db.address(4), 5432):
@@ -236,22 +241,13 @@ def test_with_the_flow_store_away_nothing_is_lost(
 
 
 def test_a_host_that_starts_while_the_flow_store_is_away_has_its_rules_and_captures_later(
-    lab_host: LabHost, tmp_path: Path, elasticsearch: Elasticsearch, postgres_url: str
+    lab_host: LabHost, tmp_path: Path, elasticsearch: Elasticsearch, apart: dict[str, str]
 ) -> None:
-    prefix = f"fleet{uuid.uuid4().hex[:8]}"
     netns = lab_host.namespace.path
-    settings = {
-        "store.flows": elasticsearch.url,
-        "store.flows_ca": elasticsearch.ca,
-        "store.flows_prefix": prefix,
-        "store.state": postgres_url,
-    }
     net = lab_host.network("shop")
     api, db, bad = (lab_host.run(name, network=net, labels={"role": name}) for name in ("api", "db", "bad"))
     with contextlib.ExitStack() as stack:
-        stack.callback(elasticsearch.clear, prefix)
-        stack.enter_context(Relay(netns, urlsplit(postgres_url).port or 0))
-        service = RunningService(netns, tmp_path, endpoints=[f"h1={lab_host.url}"], settings=settings)
+        service = RunningService(netns, tmp_path, endpoints=[f"h1={lab_host.url}"], settings=apart)
         stack.callback(service.stop)
         service.spawn()
         wait_until("it is up", lambda: "Ringfence is up" in service.log(), seconds=60, every=0.2)
