@@ -271,6 +271,28 @@ def test_a_host_that_starts_while_the_flow_store_is_away_has_its_rules_and_captu
         assert "Traceback" not in service.log()
 
 
+def test_a_server_and_a_worker_that_start_while_the_flow_store_is_away_make_a_report_later(
+    lab_host: LabHost, tmp_path: Path, elasticsearch: Elasticsearch, apart: dict[str, str], redis_url: str
+) -> None:
+    netns = lab_host.namespace.path
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(Relay(netns, urlsplit(redis_url).port or 0))
+        server = RunningService(netns, tmp_path, settings=apart | {"jobs.broker": redis_url}, command=("server",))
+        stack.callback(server.stop)
+        server.spawn()
+        wait_until("it is up", lambda: "Ringfence is up" in server.log(), seconds=60, every=0.2)
+        worker = stack.enter_context(beside(server, "worker"))
+        stack.enter_context(beside(server, "beat"))
+        report = _order_report(server)
+        wait_until("the worker looked for the store", lambda: "flow store is away" in worker.log(), seconds=60)
+        assert server.request("GET", "/api/v1/flows")[0] == 503
+        assert worker.process.poll() is None
+        assert server.api("GET", f"/reports/{report}")["state"] == "running"
+        stack.enter_context(Relay(netns, elasticsearch.port))
+        wait_until("the report is made", lambda: _made(server, report), seconds=120, every=0.5)
+        assert "Traceback" not in server.log() + worker.log()
+
+
 def _captures(service: RunningService) -> bool:
     (host,) = service.api("GET", "/health")["hosts"]
     return bool(host["facts"]["capturing"])
