@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -152,6 +153,10 @@ def test_twenty_kills_lose_nothing_silently(lab_host: LabHost, tmp_path: Path) -
     assert [port for port in beside if port in missing] == []
     assert missing, "a killed collector misses some"
     assert [times for times in missing.values() if not _in_a_gap(times, gaps)] == []
+    sys.stdout.write(
+        f"{KILLS} kills: of {len(made)} connections {len(counted)} are counted, each once; "
+        f"{len(missing)} were missed, each within one of {len(gaps)} gaps\n"
+    )
 
 
 def _ended(service: RunningService) -> bool:
