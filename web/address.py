@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -14,17 +14,20 @@ from web import tokens
 
 CARRIED = ("q", "off", "range", "from", "to", "tz")
 """Parameters that go along from page to page."""
+RANGE = ("range", "from", "to")
 PLACE = ("cursor", "offset")
 """Where in a list a page begins: says nothing in a list that is selected otherwise."""
+RESUMED = "after"
 Change = str | int | list[str] | tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A path and its parameters, in order."""
+    """A path and its parameters, in order; `default_range` is what the page shows where they name no time range."""
 
     path: str
     parameters: Mapping[str, tuple[str, ...]]
+    default_range: str = ""
 
     def one(self, name: str, default: str = "") -> str:
         return next(iter(self.parameters.get(name, ())), default)
@@ -38,19 +41,32 @@ class Address:
 
     def carried(self, path: str, /, **changes: Change) -> str:
         """Another page with the same filter, time range and zone."""
-        kept = {name: values for name, values in self.parameters.items() if name in CARRIED}
-        return _build(path, kept, changes)
+        return _build(path, self._kept(CARRIED), changes)
 
     def ranged(self, path: str, /, **changes: Change) -> str:
-        """Another page with the same time range and zone, without the filter."""
-        kept = {name: values for name, values in self.parameters.items() if name in CARRIED[2:]}
-        return _build(path, kept, changes)
+        """Another page with the time range and zone that were chosen, if any, without the filter."""
+        return _build(path, self._kept(CARRIED[2:]), changes)
+
+    def within(self, path: str, /, **changes: Change) -> str:
+        """Another page over the very time that this one shows, chosen or not: what was counted here is found there."""
+        return _build(path, self._shown() | self._kept(CARRIED[2:]), changes)
 
     def narrowed(self, field: str, value: str, path: str | None = None) -> str:
         """This list with one more condition, from its first page and without the open row."""
-        text = tokens.with_token(self.one("q"), tokens.term(field, value))
+        return self.filtered(tokens.with_token(self.one("q"), tokens.term(field, value)), path)
+
+    def filtered(self, text: str, path: str | None = None) -> str:
+        """This list, or another one over the same time, with this filter."""
+        shown = self._shown() if path not in (None, self.path) else {}
         gone = dict.fromkeys((*PLACE, "flow", "edge"))
-        return _build(path or self.path, self.parameters, {"q": text, **gone})
+        return _build(path or self.path, {**self.parameters, **shown}, {"q": text, **gone})
+
+    def _kept(self, names: Collection[str]) -> dict[str, tuple[str, ...]]:
+        return {name: values for name, values in self.parameters.items() if name in names}
+
+    def _shown(self) -> dict[str, tuple[str, ...]]:
+        chosen = any(self.one(name) for name in RANGE)
+        return {} if chosen or not self.default_range else {"range": (self.default_range,)}
 
 
 class WholeNumber(IntegerConverter):
@@ -78,9 +94,11 @@ def _build(path: str, parameters: Mapping[str, tuple[str, ...]], changes: Mappin
     return f"{path}?{query}" if query else path
 
 
-def read_address(request: Request) -> Address:
+def read_address(request: Request, default_range: str = "") -> Address:
+    """The address of a request; what only says where a stream goes on belongs to no link."""
     arguments: MultiDict[str, str] = request.args
-    return Address(request.path, {name: tuple(arguments.getlist(name)) for name in arguments})
+    named = {name: tuple(arguments.getlist(name)) for name in arguments if name != RESUMED}
+    return Address(request.path, named, default_range)
 
 
 def local_path(target: str) -> str:

@@ -52,7 +52,7 @@ def install(app: Flask, version: str) -> None:
         rail=RAIL,
         presets={name: title for name, (title, _) in PRESETS.items()},
         verdict_words={kind.value: text for kind, text in verdicts.WORDS.items()},
-        verdict_terms={kind.value: text for kind, text in verdicts.TERMS.items()},
+        only=lambda text, kind: verdicts.only(text, verdicts.Shown(kind)),
         plural=words.plural,
         icon=icon,
         may=may,

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 from flask import g, request
 
-from web.address import Address, read_address
+from web.address import RANGE, Address, read_address
 from web.bar import FLOWS, Bar, Vocabulary, read_bar
 from web.guard import services
 from web.problems import Refused
-from web.window import Window, WindowInvalid, preset_window, read_window, zone_named
+from web.window import Window, WindowInvalid, preset_window, read_window, zone_named, zones
 
 TYPED = 250
 """Characters of a wrong value that are repeated to the person."""
@@ -59,15 +59,19 @@ def strict_scope(*, default_range: str = "1h", vocabulary: Vocabulary = FLOWS) -
 
 
 def _read(default_range: str, vocabulary: Vocabulary) -> Scope:
-    address = read_address(request)
+    address = read_address(request, default_range)
     now = services().clock()
-    zone = zone_named(address.one("tz") or request.cookies.get("tz", ""))
-    error = ""
+    zone, error = _usual_zone(), ""
     try:
-        window = read_window(
-            {name: address.one(name)[:TYPED] for name in ("range", "from", "to")}, zone, now, default=default_range
-        )
+        zone = zone_named(address.one("tz")) if address.one("tz") else zone
+        window = read_window({name: address.one(name)[:TYPED] for name in RANGE}, zone, now, default=default_range)
     except WindowInvalid as problem:
         window, error = preset_window(default_range, zone, now), str(problem)
     bar = read_bar(address.one("q"), address.all("off"), vocabulary)
     return Scope(address=address, now=now, zone=zone, window=window, window_error=error, bar=bar)
+
+
+def _usual_zone() -> ZoneInfo:
+    """The zone that this person chose before; UTC when nobody knows it any more."""
+    name = request.cookies.get("tz", "")
+    return zone_named(name if name in zones() else "")

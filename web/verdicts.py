@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from ringfence.model.verdict import QUARANTINE_TIER
+from web import tokens
 
 
 class Shown(StrEnum):
@@ -34,6 +35,13 @@ TERMS: dict[Shown, str] = {
     Shown.UNKNOWN: "not verdict: *",
 }
 """The filter that finds such flows."""
+
+
+def only(text: str, kind: Shown) -> str:
+    """A filter narrowed to flows that are shown like this, instead of to those of another verdict."""
+    parts = {part for term in TERMS.values() for part in tokens.split(term)}
+    kept = [token for token in tokens.split(text) if token not in parts]
+    return tokens.joined([*kept, *tokens.split(TERMS[kind])])
 
 
 def shown(row: Mapping[str, Any]) -> Shown:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
 
 from ringfence.errors import RingfenceError
 
@@ -25,7 +26,7 @@ MOST_BUCKETS = 120
 
 
 class WindowInvalid(RingfenceError):
-    """The time range is impossible."""
+    """The time range, or its zone, is impossible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +59,21 @@ class Window:
         return Window(start=self.start - self.length, end=self.start, preset=None, zone=self.zone)
 
 
+@cache
+def zones() -> frozenset[str]:
+    """Names of time zones that a browser knows as well: not those that mean this host's own, or none."""
+    return frozenset(available_timezones()) - {"localtime", "Factory"}
+
+
 def zone_named(name: str) -> ZoneInfo:
-    """The time zone of a name such as `Europe/Berlin`; UTC for a name nobody knows."""
-    try:
-        return ZoneInfo(name or "UTC")
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
+    """The time zone of a name such as `Europe/Berlin`, UTC without one.
+
+    Raises:
+        WindowInvalid: nobody knows it.
+    """
+    if name and name not in zones():
+        raise WindowInvalid(f"“{name[:60]}” is no time zone: write it like Europe/Berlin or UTC")
+    return ZoneInfo(name or "UTC")
 
 
 def preset_window(preset: str, zone: ZoneInfo, now: datetime) -> Window:

@@ -27,6 +27,16 @@ def test_a_value_narrows_the_list_and_leaves_the_page() -> None:
     assert paged.narrowed("dst_name", "a b") == "/flows?q=dst_name%3A+%22a+b%22"
 
 
+def test_what_is_counted_on_one_page_is_looked_for_over_the_same_time_on_another() -> None:
+    day = Address("/workloads/x", {"tz": ("UTC",)}, "24h")
+    assert day.within("/flows", q="a: 1") == "/flows?range=24h&tz=UTC&q=a%3A+1"
+    assert day.narrowed("a", "1", "/flows") == "/flows?tz=UTC&range=24h&q=a%3A+1"
+    assert day.ranged("/flows") == "/flows?tz=UTC", "the rail: nobody chose a range, so each page keeps its own"
+    assert day.narrowed("a", "1") == "/workloads/x?tz=UTC&q=a%3A+1"
+    chosen = Address("/workloads/x", {"from": ("0",)}, "24h")
+    assert chosen.within("/flows") == "/flows?from=0"
+
+
 @pytest.mark.parametrize(
     "target", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example", "", "evil", "/a\nb"]
 )

@@ -33,6 +33,21 @@ def test_the_zone_comes_from_the_address_then_from_the_cookie(site: Site) -> Non
         assert scope().zone.key == "Europe/Berlin"
 
 
+def test_a_zone_that_nobody_knows_is_refused_in_an_address_and_forgotten_in_a_cookie(site: Site) -> None:
+    with site.app.test_request_context("/flows?tz=Berlin", headers={"Cookie": "tz=Europe/Berlin"}):
+        assert "Berlin" in scope().window_error
+        assert scope().zone.key == "Europe/Berlin"
+        with pytest.raises(WindowInvalid):
+            strict_scope()
+    with site.app.test_request_context("/flows", headers={"Cookie": "tz=Berlin"}):
+        assert (scope().zone.key, scope().window_error) == ("UTC", "")
+
+
+def test_where_a_stream_goes_on_is_in_no_link(site: Site) -> None:
+    with site.app.test_request_context("/flows/live?q=a: 1&after=17"):
+        assert scope().address.changed("/flows") == "/flows?q=a%3A+1"
+
+
 def test_it_is_read_once_in_a_request(site: Site) -> None:
     with site.app.test_request_context("/flows"):
         assert scope() is scope(default_range="7d")

@@ -87,6 +87,13 @@ def test_the_window_before_touches_and_is_as_long() -> None:
     assert (window.before.end, window.before.length) == (window.start, window.length)
 
 
-@pytest.mark.parametrize("name", ["", "Nowhere/None", "../../etc/passwd", "\0", "x" * 5000])
-def test_an_unknown_zone_is_utc(name: str) -> None:
-    assert zone_named(name).key == "UTC"
+@pytest.mark.parametrize(
+    "name", ["Nowhere/None", "Berlin", "europe/berlin", "localtime", "../../etc/passwd", "\0", "x" * 5000]
+)
+def test_a_zone_that_nobody_knows_is_refused(name: str) -> None:
+    with pytest.raises(WindowInvalid, match="is no time zone"):
+        zone_named(name)
+
+
+def test_without_a_name_the_zone_is_utc() -> None:
+    assert zone_named("").key == "UTC"

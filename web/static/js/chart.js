@@ -1,6 +1,7 @@
 // @ts-check
 // The histogram by verdict: stacked bars, gaps hatched, a brush that sets the time range.
 import { address, colour } from "./dom.js";
+import { zoneOfPage } from "./moments.js";
 
 const ORDER = ["allowed", "unknown", "staged_denied", "denied"];
 /** @type {Record<string, string>} */
@@ -23,7 +24,7 @@ export function startChart(place) {
 /** @param {HTMLElement} place @param {any} bars */
 function build(place, bars) {
   const uPlot = /** @type {any} */ (window).uPlot;
-  const zone = new URLSearchParams(location.search).get("tz") ?? "UTC";
+  const zone = zoneOfPage();
   // Each series is drawn from zero to the sum of itself and those below it, the highest first.
   const sums = bars.times.map(() => 0);
   const stacked = ORDER.map((name) => bars.series[name].map((/** @type {number} */ count, /** @type {number} */ at) => (sums[at] += count) || null));

@@ -11,9 +11,9 @@ export function colour(token) {
   return found;
 }
 
-/** @param {string} name @param {string} value */
+/** @param {string} name @param {string} value letters, digits and any of `-_+/` */
 export function setCookie(name, value) {
-  document.cookie = `${name}=${encodeURIComponent(value)}; Path=/; Max-Age=31536000; SameSite=Lax`;
+  document.cookie = `${name}=${value}; Path=/; Max-Age=31536000; SameSite=Lax`;
 }
 
 /** Tell it to people who listen. @param {string} text */
@@ -44,6 +44,23 @@ export function address(changes) {
     else url.searchParams.set(name, value);
   }
   return url.pathname + url.search;
+}
+
+/** The time range and zone that were chosen for this page. @returns {URLSearchParams} */
+export function chosenTime() {
+  const kept = new URLSearchParams();
+  for (const [name, value] of new URLSearchParams(location.search)) {
+    if (["range", "from", "to", "tz"].includes(name)) kept.set(name, value);
+  }
+  return kept;
+}
+
+/** The time that this page shows, chosen or not, for a page that would choose otherwise. @returns {URLSearchParams} */
+export function shownTime() {
+  const kept = chosenTime();
+  const usual = document.querySelector("[data-range]")?.getAttribute("data-range");
+  if (usual && !kept.has("range") && !kept.has("from") && !kept.has("to")) kept.set("range", usual);
+  return kept;
 }
 
 /** An icon of the sprite. @param {string} name */

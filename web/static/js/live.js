@@ -2,6 +2,7 @@
 // The live tail: new rows on top as they come; it holds still while the pointer is on the table, and says how many wait.
 // An empty list has its table too, hidden: the first row brings it to light.
 import { icon, say } from "./dom.js";
+import { timeOfDay } from "./moments.js";
 import { follow } from "./stream.js";
 
 const KEPT = 500;
@@ -71,7 +72,7 @@ export function startLive(button) {
   function miss(event) {
     const told = JSON.parse(event.data);
     missed += told.flows ?? 0;
-    leftOut = told.flows === null ? `; what came before ${new Date(told.end).toLocaleTimeString()} is left out, reload to see it` : `; ${missed} left out, reload to see them`;
+    leftOut = told.flows === null ? `; what came before ${timeOfDay(Date.parse(told.end))} is left out, reload to see it` : `; ${missed} left out, reload to see them`;
     settle();
   }
 

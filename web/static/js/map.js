@@ -1,6 +1,6 @@
 // @ts-check
 // The map: workloads in their groups, edges by verdict and volume, stable between visits.
-import { colour, openPanel } from "./dom.js";
+import { colour, openPanel, chosenTime } from "./dom.js";
 
 /** @type {Record<string, string>} */
 const COLOURS = { allowed: "allowed-fill", denied: "denied-fill", "staged-denied": "staged-fill", unknown: "unknown-fill", quarantined: "quarantined-fill" };
@@ -38,7 +38,7 @@ export function startMap(place) {
   map.on("tap", "edge", (/** @type {any} */ event) => openEdge(event.target.id()));
   map.on("tap", "node", (/** @type {any} */ event) => {
     const node = event.target;
-    if (!node.data("compound") && !grouped && node.data("kind") !== "outside") location.href = `/workloads/${encodeURIComponent(node.id())}`;
+    if (!node.data("compound") && !grouped && node.data("kind") !== "outside") location.href = `/workloads/${encodeURIComponent(node.id())}?${chosenTime()}`;
   });
   document.addEventListener("rf:theme", () => map.style(style()));
   new ResizeObserver(() => map.resize()).observe(place);
@@ -127,5 +127,9 @@ function keep(map, key) {
   /** @type {Record<string, {x: number, y: number}>} */
   const found = {};
   for (const node of map.nodes(":childless")) found[node.id()] = node.position();
-  localStorage.setItem(key, JSON.stringify(found));
+  try {
+    localStorage.setItem(key, JSON.stringify(found));
+  } catch {
+    // The browser keeps nothing: the map is laid out anew next time.
+  }
 }

@@ -1,6 +1,6 @@
 // @ts-check
 // Every value on screen is a button: a click filters in, the menu (right-click, or the menu key) filters out, opens, copies.
-import { address, icon, say } from "./dom.js";
+import { address, icon, say, shownTime } from "./dom.js";
 
 export function startMenus() {
   document.addEventListener("contextmenu", (event) => {
@@ -41,10 +41,13 @@ export function quoted(value) {
 function narrowed(term) {
   const now = new URL(location.href);
   const text = now.searchParams.get("q") ?? "";
-  const path = ["/flows", "/map", "/findings"].includes(now.pathname) ? now.pathname : "/flows";
-  const whole = text ? `${/\bor\b/i.test(text) ? `(${text})` : text} and ${term}` : term;
-  const target = new URL(address({ q: whole, cursor: null, flow: null, edge: null, offset: null }), location.origin);
-  return path + target.search;
+  const whole = text ? `${/\bor\b|\|\|/i.test(text) ? `(${text})` : text} and ${term}` : term;
+  if (["/flows", "/map", "/findings"].includes(now.pathname)) {
+    return address({ q: whole, cursor: null, flow: null, edge: null, offset: null });
+  }
+  const asked = shownTime();
+  asked.set("q", whole);
+  return `/flows?${asked}`;
 }
 
 /** @param {HTMLElement} value */

@@ -18,15 +18,25 @@ export function readClock(page) {
   if (now) ahead = Date.parse(now) - Date.now();
 }
 
-/** The time of day in the zone of the page; in UTC, and saying so, where only the server knows that zone. @param {number} moment of this browser's clock */
-export function inZone(moment) {
+/** The zone that the page shows its times in; UTC where only the server knows that zone. */
+export function zoneOfPage() {
   const timeZone = document.querySelector("[data-now]")?.getAttribute("data-in") ?? "UTC";
-  const time = new Date(moment + ahead);
   try {
-    return time.toLocaleTimeString("en-GB", { timeZone });
+    new Intl.DateTimeFormat("en-GB", { timeZone });
+    return timeZone;
   } catch {
-    return `${time.toLocaleTimeString("en-GB", { timeZone: "UTC" })} UTC`;
+    return "UTC";
   }
+}
+
+/** The time of day in the zone of the page, by the server's clock. @param {number} moment of this browser's clock */
+export function inZone(moment) {
+  return timeOfDay(moment + ahead);
+}
+
+/** The same of a moment that the server gave. @param {number} moment */
+export function timeOfDay(moment) {
+  return new Date(moment).toLocaleTimeString("en-GB", { timeZone: zoneOfPage() });
 }
 
 function count() {

@@ -1,6 +1,6 @@
 // @ts-check
 // Theme, folded rail, time zone, the columns of the table: kept in cookies or in the address.
-import { address, csrfToken, say, setCookie } from "./dom.js";
+import { csrfToken, say, setCookie } from "./dom.js";
 
 const THEMES = ["system", "light", "dark"];
 
@@ -9,6 +9,8 @@ export function startSettings() {
     const act = /** @type {HTMLElement} */ (event.target).closest?.("[data-act]")?.getAttribute("data-act");
     if (act === "theme") nextTheme();
     if (act === "rail") foldRail();
+    const zone = /** @type {HTMLElement} */ (event.target).closest?.("[data-zone]")?.getAttribute("data-zone");
+    if (zone) setCookie("tz", zone);
   });
   offerZone();
   const here = document.querySelector(".rail [aria-current]");
@@ -44,8 +46,11 @@ function offerZone() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   for (const link of document.querySelectorAll("a[data-zone]")) {
     if (!zone || zone === "UTC") continue;
+    const there = new URL(link.getAttribute("href") ?? "", location.href);
+    there.searchParams.set("tz", zone);
     link.textContent = zone;
-    link.setAttribute("href", address({ tz: zone }));
+    link.setAttribute("href", there.pathname + there.search);
+    link.setAttribute("data-zone", zone);
     link.removeAttribute("hidden");
   }
 }
