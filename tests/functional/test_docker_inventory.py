@@ -11,7 +11,6 @@ import pytest
 
 from collector.docker import DockerWatcher
 from collector.inventory import Inventory
-from ringfence.demo import netns
 from ringfence.model.workload import Containment, NetworkKind, Workload
 from tests.support import traffic
 from tests.support.collecting import Collecting
@@ -157,12 +156,10 @@ def test_a_hundred_connections_over_a_network_of_one_host_are_a_hundred_flows(
 
 
 def test_a_published_port_is_one_flow_with_its_translation(
-    shared_lab: Lab, lab_host: LabHost, collecting: Collecting, fabric: Fabric
+    shared_lab: Lab, lab_host: LabHost, collecting: Collecting
 ) -> None:
     server = lab_host.run("server", network=lab_host.network("shop"), publish={8080: 18080})
-    outside = fabric.namespace("outside")
-    netns.connect(outside.name, "out0", shared_lab.switch.name, "outside-p", bridge="br0")
-    netns.add_address(outside.name, "out0", "192.168.77.200/24")
+    outside = shared_lab.outside()
     wait_until("it is watched", lambda: collecting.watched(3))
     track(server)
     with traffic.TcpEcho(server.netns_path, server.address(), 8080) as echo:
