@@ -6,11 +6,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from math import inf
+from typing import Any, cast
 
 from celery import Celery
 
@@ -264,24 +266,35 @@ def changed_elsewhere(config: Config) -> frozenset[str]:
 
 
 class _Status:
-    """What the health page says of this process; the host is examined at most once a minute."""
+    """What the health page says of this process. The host is examined at most once a minute, which takes seconds: only
+    who asks first waits for it, later ones are told what was found before."""
 
     def __init__(self, config: Config, watch: Watch | None) -> None:
         self._config, self._watch = config, watch
-        self._examined = 0.0
-        self._rows: list[dict[str, str]] = []
+        self._doctor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="doctor")
         self._lock = threading.Lock()
+        self._began = -inf
+        self._known: Future[list[dict[str, str]]] | None = None
+        self._coming: Future[list[dict[str, str]]] | None = None
 
     def __call__(self) -> Mapping[str, Any]:
-        with self._lock:
-            if not self._examined or time.monotonic() - self._examined > EXAMINE_SECONDS:
-                self._rows = [
-                    {"name": check.name, "state": check.state.value, "detail": check.detail, "hint": check.hint}
-                    for check in examine(self._config)
-                ]
-                self._examined = time.monotonic()
         limits = self._watch.limits() if self._watch else ()
-        return {"version": __version__, "limits": limits, "doctor": self._rows}
+        return {"version": __version__, "limits": limits, "doctor": self._found().result()}
+
+    def _found(self) -> Future[list[dict[str, str]]]:
+        with self._lock:
+            if self._coming and self._coming.done():
+                self._known, self._coming = self._coming, None
+            if self._coming is None and time.monotonic() - self._began > EXAMINE_SECONDS:
+                self._began = time.monotonic()
+                self._coming = self._doctor.submit(self._examine)
+            return self._known or cast("Future[list[dict[str, str]]]", self._coming)
+
+    def _examine(self) -> list[dict[str, str]]:
+        return [
+            {"name": check.name, "state": check.state.value, "detail": check.detail, "hint": check.hint}
+            for check in examine(self._config)
+        ]
 
 
 def _log_event(event: AuditEvent) -> None:

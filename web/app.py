@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +21,25 @@ from web.services import Services
 
 LARGEST_BODY = 2 * 1024 * 1024
 LIMITED = ("account.login_submit", "account.invited_submit", "account.invited", "account.password")
-STATIC_SECONDS = 24 * 3600
+VENDORED_SECONDS = 30 * 24 * 3600
+
+
+class _Dashboard(Flask):
+    """Files of ours are asked for again each time, since modules of two versions do not fit together; most answers are
+    304. Vendored files have their version in the path and stay."""
+
+    def get_send_file_max_age(self, filename: str | None) -> int | None:
+        return VENDORED_SECONDS if filename and filename.startswith("vendor/") else 0
 
 
 def create_app(services: Services) -> Flask:
     """Build the application; the key of its cookies is kept in the data folder."""
-    app = Flask("web", root_path=str(Path(__file__).parent))
+    app = _Dashboard("web", root_path=str(Path(__file__).parent))
     app.config.update(
         SECRET_KEY=load_secret(services.config.general.data_dir / "web" / "session.key"),
         MAX_CONTENT_LENGTH=LARGEST_BODY,
         MAX_FORM_MEMORY_SIZE=LARGEST_BODY,
         MAX_FORM_PARTS=200,
-        SEND_FILE_MAX_AGE_DEFAULT=STATIC_SECONDS,
         SESSION_COOKIE_NAME="ringfence",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
@@ -53,7 +59,7 @@ def create_app(services: Services) -> Flask:
     csrf = CSRFProtect(app)
     guard.install(app, csrf)
     problems.install(app)
-    render.install(app, _version())
+    render.install(app)
     for blueprint in (*BLUEPRINTS, api):
         app.register_blueprint(blueprint)
     _limit_attempts(app)
@@ -68,10 +74,3 @@ def _limit_attempts(app: Flask) -> None:
         app.view_functions[endpoint] = limited
     submit: Any = limiter.limit(ACCOUNT_LIMIT, key_func=by_account)(app.view_functions["account.login_submit"])
     app.view_functions["account.login_submit"] = submit
-
-
-def _version() -> str:
-    try:
-        return version("ringfence")
-    except PackageNotFoundError:
-        return "unreleased"

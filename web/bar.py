@@ -11,10 +11,9 @@ from ringfence.errors import FilterInvalid
 from ringfence.model.filter import Filter
 from ringfence.model.flow import field_names
 from ringfence.store.filter.fields import Finder, Suggestion, find_field, suggest_fields
-from ringfence.store.filter.parser import parse_filter
+from ringfence.store.filter.parser import MAX_CHARACTERS, parse_filter
 from web import tokens
 
-LONGEST = 4_000
 WORDS: dict[str, tuple[str, ...]] = {
     "enforced": ("allowed", "denied"),
     "staged": ("allowed", "denied"),
@@ -108,8 +107,10 @@ def read_bar(text: str, switched_off: Sequence[str] = (), vocabulary: Vocabulary
     bar = partial(Bar, vocabulary=vocabulary)
     text = text.strip()
     off = tuple(Token(text=item.strip(), on=False) for item in switched_off[:20] if item.strip())
-    if len(text) > LONGEST:
-        return bar(text=text[:LONGEST], tokens=off, error=f"The filter is longer than {LONGEST} characters.")
+    if len(text) > MAX_CHARACTERS:
+        return bar(
+            text=text[:MAX_CHARACTERS], tokens=off, error=f"The filter is longer than {MAX_CHARACTERS} characters."
+        )
     if not text:
         return bar(text="", tokens=off)
     try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from ringfence.errors import StoreUnavailable
@@ -15,7 +15,6 @@ from web.sorting import BY_ITSELF, Order
 from web.window import Window
 
 PAGE = 100
-MOST_ROWS = 500
 MOST_EXPORTED = 100_000
 SERIES = ("allowed", "denied", "staged_denied", "unknown")
 
@@ -122,12 +121,3 @@ def newest_since(
     """Flows with evidence since a moment, for the live tail."""
     query = FlowQuery(start=since, end=now + timedelta(seconds=1), filter=bar.filter)
     return flows.search(query, limit=limit, cursor=cursor)
-
-
-def utc(moment: datetime) -> datetime:
-    """A moment from a store, aware in UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def shifted(window: Window, by: timedelta) -> Window:
-    return replace(window, start=window.start + by, end=window.end + by, preset=None)

@@ -15,12 +15,13 @@ from ringfence.model.event import AuditEvent, EventAction
 from ringfence.store.state import User
 from web.actions import Actor
 from web.identity import identify
-from web.permissions import needed_for, permitted
+from web.permissions import Permission, needed_for, permitted
 from web.problems import Refused
 from web.refusals import Refusals
 from web.services import Services
 
 UNKNOWN_TOKEN = "This token is unknown, has expired or was revoked."  # noqa: S105 -- a sentence
+SIGN_IN = "Sign in, perhaps again, and repeat it. The policy editor keeps the text of its tab."
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADERS = {
     "Content-Security-Policy": (
@@ -154,18 +155,21 @@ def _admit(csrf: CSRFProtect, refusals: Refusals) -> None:
     g.caller = identify(request, session, given.state, session_lifetime(), given.clock())
     if g.caller is None and request.path.startswith("/api/"):
         raise Refused(401, UNKNOWN_TOKEN if "Authorization" in request.headers else "Sign in first.")
+    needed = needed_for(request.endpoint)
+    allowed = needed is not None and permitted(g.caller.user.role if g.caller else None, needed)
+    if g.caller is None and not allowed:
+        raise Refused(401, "You are not signed in: nothing was changed.", hint=SIGN_IN)
     if request.method not in SAFE and not (g.caller and g.caller.by_token):
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
             raise Refused(403, "This request came from another site.")
         csrf.protect()
-    needed = needed_for(request.endpoint)
-    role = g.caller.user.role if g.caller else None
-    if needed is not None and permitted(role, needed):
-        return
-    if role is None:
-        raise Refused(401, "Sign in first.")
-    route = str(request.url_rule)
-    if refusals.first(g.caller.user.name, route, origin(), given.clock()):
+    if not allowed:
+        _refuse(g.caller.user, needed, refusals)
+
+
+def _refuse(who: User, needed: Permission | None, refusals: Refusals) -> None:
+    """Recorded once in a while for each place, not each time."""
+    if refusals.first(who.name, str(request.url_rule), origin(), services().clock()):
         wanted = needed.value if needed else "unlisted"
         note(EventAction.ACCESS_DENIED, request.path, outcome="denied", method=request.method, needs=wanted)
-    raise Refused(403, f"Your role ({role.value}) may not do this.")
+    raise Refused(403, f"Your role ({who.role.value}) may not do this.")

@@ -46,12 +46,15 @@ def end_session(session: SessionMixin, state: State, lifetime: timedelta, now: d
 def identify(
     request: Request, session: SessionMixin, state: State, lifetime: timedelta, now: datetime
 ) -> Caller | None:
-    """The caller, None for an anonymous one. A bearer token counts only under `/api/` and `/metrics`."""
+    """The caller, None for an anonymous one.
+
+    An `Authorization` header counts only under `/api/` and `/metrics`, and there alone; to pages a proxy in front may
+    forward one of its own.
+    """
     header = request.headers.get("Authorization", "")
-    if header:
-        if not header.lower().startswith(BEARER) or not request.path.startswith(("/api/", "/metrics")):
-            return None
-        return _by_token(header[len(BEARER) :].strip(), state, now)
+    if header and request.path.startswith(("/api/", "/metrics")):
+        known = header.lower().startswith(BEARER)
+        return _by_token(header[len(BEARER) :].strip(), state, now) if known else None
     return _by_session(session, state, lifetime, now)
 
 

@@ -17,13 +17,14 @@ from ringfence.model.policy import Peer, Policy, PolicySet, PortInterval, Rule, 
 from ringfence.model.verdict import Direction, Mode, RuleRef
 from ringfence.model.workload import Workload, WorkloadKind
 from ringfence.store.flows import FlowQuery, FlowReader
+from web.tokens import term
 
 ANYTHING = "anything"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleLine:
-    """One rule in words, with what it decided in the window."""
+    """One rule in words, with what it decided in the window; `staged_hits` is what it would decide in protect."""
 
     ref: str
     line: int
@@ -31,6 +32,7 @@ class RuleLine:
     action: str
     words: str
     hits: int
+    staged_hits: int
     last_hit: datetime | None
 
 
@@ -61,7 +63,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
+    """Flows that a rule decided at either end, those that it would have where nothing is enforced, and the newest."""
+
     flows: int
+    staged: int
     last: datetime
 
 
@@ -83,17 +88,27 @@ def mode_counts(policies: PolicySet, workloads: Iterable[Workload]) -> Counter[M
 
 
 def hits_of(flows: FlowReader, query: FlowQuery) -> dict[str, Hit]:
-    """How often each rule decided at either end, by its name."""
-    found: dict[str, Hit] = {}
-    for column in ("egress_rule", "ingress_rule"):
-        for row in flows.summarize(query, (column,), limit=5_000).to_pylist():
-            name = row[column]
-            if not name:
-                continue
-            former = found.get(name)
-            last = max(row["last_seen"], former.last) if former else row["last_seen"]
-            found[name] = Hit(flows=row["flows"] + (former.flows if former else 0), last=last)
-    return found
+    """How often each rule decided, or would have, by its name."""
+    decided, staged = Counter[str](), Counter[str]()
+    newest: dict[str, datetime] = {}
+    for row in flows.summarize(query, ("egress_rule", "ingress_rule", "staged_rule")).to_pylist():
+        named = {row["egress_rule"], row["ingress_rule"]} - {None, ""}
+        would = {row["staged_rule"]} - {None, ""} - named
+        for counts, names in ((decided, named), (staged, would)):
+            counts.update(dict.fromkeys(names, row["flows"]))
+        for name in named | would:
+            newest[name] = max(newest.get(name, row["last_seen"]), row["last_seen"])
+    return {name: Hit(flows=decided[name], staged=staged[name], last=last) for name, last in newest.items()}
+
+
+def decided_by(ref: str) -> str:
+    """The filter that finds the flows that a rule decided."""
+    return " or ".join(term(field, ref) for field in ("rule", "egress_rule", "ingress_rule"))
+
+
+def would_be_decided_by(ref: str) -> str:
+    """The filter that finds those that it would have decided where nothing is enforced."""
+    return f"{term('staged_rule', ref)} and not ({decided_by(ref)})"
 
 
 def columns_of(policies: PolicySet, workloads: Sequence[Workload], hits: Hits) -> tuple[Column, ...]:
@@ -150,6 +165,7 @@ def _rule_lines(policy: Policy, hits: Hits) -> Iterable[RuleLine]:
                 action=rule.action.value,
                 words=in_words(rule, direction),
                 hits=hit.flows if hit else 0,
+                staged_hits=hit.staged if hit else 0,
                 last_hit=hit.last if hit else None,
             )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, Response, json, make_response, redirect, render_template, request
 from flask_wtf.csrf import CSRFError
@@ -23,6 +23,7 @@ from ringfence.errors import (
     StoreUnavailable,
 )
 from ringfence.log import logger
+from web.address import local_path
 from web.window import WindowInvalid
 
 PROBLEM_JSON = "application/problem+json"
@@ -68,14 +69,13 @@ def install(app: Flask) -> None:
 
     @app.errorhandler(Refused)
     def refused(error: Refused) -> Response:
-        if error.status == 401 and not for_program():
+        if error.status == 401 and not for_program() and (request.method == "GET" or "HX-Request" in request.headers):
             return _to_login()
         return answer(error.status, error.sentence, error.hint, **error.detail)
 
     @app.errorhandler(RingfenceError)
     def ours(error: RingfenceError) -> Response:
-        status = next(status for kind, status in STATUS if isinstance(error, kind))
-        return answer(status, str(error), error.hint, **detail_of(error))
+        return answer(status_of(error), str(error), error.hint, **detail_of(error))
 
     @app.errorhandler(CSRFError)
     def forged(error: CSRFError) -> Response:
@@ -94,6 +94,15 @@ def install(app: Flask) -> None:
     def unforeseen(error: Exception) -> Response:
         _log.error("request failed", rule=str(request.url_rule), endpoint=request.endpoint, exc_info=error)
         return answer(500, SENTENCES[500])
+
+
+def status_of(error: RingfenceError) -> int:
+    return next(status for kind, status in STATUS if isinstance(error, kind))
+
+
+def in_words(error: RingfenceError) -> str:
+    """The error and what to do about it, above a form that keeps what was typed."""
+    return f"{error}. {error.hint}".rstrip(". ") + "." if error.hint else str(error)
 
 
 def detail_of(error: RingfenceError) -> dict[str, Any]:
@@ -131,10 +140,13 @@ def answer(status: int, sentence: str, hint: str = "", **detail: Any) -> Respons
 
 
 def _to_login() -> Response:
-    target = request.full_path.rstrip("?") if request.method == "GET" else "/"
+    """To the login page, and from there back to the page that was open."""
+    fragment = bool(request.headers.get("HX-Request"))
+    asked = urlsplit(request.headers.get("HX-Current-URL", "")) if fragment else urlsplit(request.full_path)
+    target = local_path(asked._replace(scheme="", netloc="").geturl())
     address = "/login" if target == "/" else "/login?" + urlencode({"next": target})
-    if request.headers.get("HX-Request"):
+    if fragment:
         response = make_response("", 401)
-        response.headers["HX-Redirect"] = "/login"
+        response.headers["HX-Redirect"] = address
         return response
     return make_response(redirect(address, code=303))

@@ -10,7 +10,8 @@ from flask import Flask, g, render_template, request
 from markupsafe import Markup
 
 from audit.report.completeness import unrecorded
-from web import verdicts, words
+from ringfence.store.filter.parser import MAX_CHARACTERS
+from web import policy_view, verdicts, words
 from web.guard import services
 from web.permissions import ROUTES, Permission, permitted
 from web.scope import scope
@@ -41,7 +42,7 @@ RAIL = (
 )
 
 
-def install(app: Flask, version: str) -> None:
+def install(app: Flask) -> None:
     """Give the templates of an application their words."""
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
@@ -52,12 +53,14 @@ def install(app: Flask, version: str) -> None:
         rail=RAIL,
         presets={name: title for name, (title, _) in PRESETS.items()},
         verdict_words={kind.value: text for kind, text in verdicts.WORDS.items()},
+        longest_filter=MAX_CHARACTERS,
+        decided_by=policy_view.decided_by,
+        would_be_decided_by=policy_view.would_be_decided_by,
         only=lambda text, kind: verdicts.only(text, verdicts.Shown(kind)),
         plural=words.plural,
         icon=icon,
         may=may,
         unrecorded=lambda since: unrecorded(services().state, since),
-        version=version,
     )
 
     @app.before_request

@@ -77,6 +77,11 @@ def test_nothing_starts_without_a_password_of_ones_own(password: str) -> None:
     assert "choose a password" in done.stderr
 
 
+def as_given(value: str) -> str:
+    """A value with the defaults of its variables, and `x` for those that have none."""
+    return re.sub(r"\$\{\w+(?::-([^}]*)|[^}]*)\}", lambda found: "x" if found[1] is None else found[1], value)
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_each_process_is_a_command_with_known_settings(name: str) -> None:
     from ringfence.cli import main
@@ -90,10 +95,21 @@ def test_each_process_is_a_command_with_known_settings(name: str) -> None:
     environment = service["environment"]
     keys = {key.removeprefix(PREFIX).lower().replace("__", ".") for key in environment}
     assert keys <= set(settings())
-    loaded = load(environment={key: re.sub(r"\$\{[^}]*\}", "x", value) for key, value in environment.items()})
+    loaded = load(environment={key: as_given(value) for key, value in environment.items()})
     assert loaded.store.flows.startswith("https://")
     assert loaded.store.state.startswith("postgresql+psycopg://")
     assert loaded.jobs.broker.startswith("redis://")
+
+
+def test_the_server_says_whether_it_is_ready_and_knows_the_address_in_front_of_it() -> None:
+    read = yaml.safe_load(config(**PASSWORDS, PUBLIC_URL="https://r.example", TRUSTED_PROXIES="1").stdout)["services"]
+    server = read["server"]
+    assert server["environment"][f"{PREFIX}WEB__PUBLIC_URL"] == "https://r.example"
+    assert str(server["environment"][f"{PREFIX}WEB__TRUSTED_PROXIES"]) == "1"
+    probe = server["healthcheck"]["test"]
+    assert probe[:3] == ["CMD", "python", "-c"]
+    compile(probe[3], "probe", "exec")
+    assert "/readyz" in probe[3]
 
 
 def test_only_the_agent_is_privileged_and_with_named_capabilities_only() -> None:

@@ -146,7 +146,15 @@ def one(finding_id: str) -> str:
     found = finding(finding_id)
     flows = [row for flow_id in found.flows[:20] if (row := services().flows.get(flow_id))]
     held = next((item for item in services().state.quarantines.active() if item.workload == found.workload), None)
-    return page("pages/finding.html", found=found, flows=flows, suppressions=SUPPRESSIONS, quarantine=held)
+    return page(
+        "pages/finding.html",
+        found=found,
+        flows=flows,
+        rule_field="staged_rule" if found.staged else "rule",
+        since=max(found.first_seen, earliest(services().clock())),
+        suppressions=SUPPRESSIONS,
+        quarantine=held,
+    )
 
 
 @blueprint.post("/findings/<finding_id>")

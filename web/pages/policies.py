@@ -8,14 +8,15 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from policy_engine.parse import parse_policy
-from ringfence.errors import Conflict, NotFound, PolicyInvalid
+from ringfence.errors import Conflict, NotFound, PolicyInvalid, RingfenceError
 from ringfence.store.flows import FlowQuery
 from ringfence.store.state import PolicyRevision
 from web.flow_questions import gaps_in
 from web.guard import actor, services
-from web.ordering import OrderInvalid, read_reason
+from web.ordering import read_reason
 from web.policy_change import change_of
 from web.policy_view import columns_of, hits_of, mode_counts, read_policy, text_changes
+from web.problems import in_words, status_of
 from web.render import page
 from web.rollout import rollout_of
 from web.scope import scope
@@ -37,6 +38,7 @@ def show() -> tuple[str, int]:
         "pages/policies.html",
         default_range="24h",
         current=current,
+        applied=request.args.get("applied", type=int),
         rollout=rollout_of(given.state, found.now),
         shown=SHOWN,
         policies=policies,
@@ -94,13 +96,10 @@ def apply() -> Response | tuple[str, int]:
         made = services().actions.apply_policy(
             text=draft, reason=reason, actor=actor(), expected=request.form.get("expected", type=int)
         )
-    except OrderInvalid as error:
-        return _editor(current, draft, reason=typed, error=str(error)), 422
-    except PolicyInvalid as error:
-        return _editor(current, draft, reason=typed, error=str(error)), 422
-    except Conflict as error:
-        words = f"{error}. Your text is kept below; compare it with the revision in force before you apply it."
-        return _editor(current, draft, reason=typed, error=words), 409
+    except RingfenceError as error:
+        stale = ". Your text is kept below; compare it with the revision in force before you apply it."
+        words = f"{error}{stale}" if isinstance(error, Conflict) else in_words(error)
+        return _editor(current, draft, reason=typed, error=words), status_of(error)
     return redirect(f"/policies?applied={made.revision}", code=303)
 
 

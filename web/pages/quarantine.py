@@ -9,14 +9,15 @@ from itertools import islice
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
-from ringfence.errors import NotFound
+from ringfence.errors import NotFound, RingfenceError
 from ringfence.model.quarantine import Quarantine
 from ringfence.store.flows import FlowQuery
 from web.bar import read_bar
 from web.download import Table, in_columns, offer
 from web.edges import edges_of
 from web.guard import actor, services
-from web.ordering import DURATIONS, OrderInvalid, read_access, read_expiry, read_reason
+from web.ordering import DURATIONS, read_access, read_expiry, read_reason
+from web.problems import in_words, status_of
 from web.render import page
 from web.sorting import Keys
 from web.tokens import term
@@ -83,10 +84,7 @@ def _former(active: Collection[Quarantine]) -> Iterator[Quarantine]:
 
 @blueprint.get("/quarantine/<quarantine_id>")
 def one(quarantine_id: str) -> str:
-    found = services().state.quarantines.get(quarantine_id)
-    if found is None:
-        raise NotFound("no such quarantine")
-    return page("pages/quarantine.html", item=found)
+    return page("pages/quarantine.html", item=_quarantine(quarantine_id), error="", typed="")
 
 
 @blueprint.get("/quarantine/plan/<workload_id>")
@@ -101,19 +99,30 @@ def order(workload_id: str) -> Response | tuple[str, int]:
         reason = read_reason(form.get("reason", ""))
         expires = read_expiry(form.get("duration", ""), services().clock())
         access = read_access(form.get("access", ""))
-    except OrderInvalid as error:
-        return _plan(workload_id, error=str(error), typed=form.to_dict()), 422
-    made = services().actions.quarantine(
-        workload=workload_id, reason=reason, actor=actor(), expires=expires, access=access
-    )
+        made = services().actions.quarantine(
+            workload=workload_id, reason=reason, actor=actor(), expires=expires, access=access
+        )
+    except RingfenceError as error:
+        return _plan(workload_id, error=in_words(error), typed=form.to_dict()), status_of(error)
     return redirect(f"/quarantine/{made.id}", code=303)
 
 
 @blueprint.post("/quarantine/<quarantine_id>/release")
-def release(quarantine_id: str) -> Response:
-    reason = read_reason(request.form.get("reason", ""))
-    made = services().actions.release(quarantine=quarantine_id, reason=reason, actor=actor())
+def release(quarantine_id: str) -> Response | tuple[str, int]:
+    typed = request.form.get("reason", "")
+    try:
+        made = services().actions.release(quarantine=quarantine_id, reason=read_reason(typed), actor=actor())
+    except RingfenceError as error:
+        found = _quarantine(quarantine_id)
+        return page("pages/quarantine.html", item=found, error=in_words(error), typed=typed), status_of(error)
     return redirect(f"/quarantine/{made.id}", code=303)
+
+
+def _quarantine(quarantine_id: str) -> Quarantine:
+    found = services().state.quarantines.get(quarantine_id)
+    if found is None:
+        raise NotFound("no such quarantine")
+    return found
 
 
 def _plan(workload_id: str, *, error: str = "", typed: dict[str, str] | None = None) -> str:

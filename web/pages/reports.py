@@ -10,15 +10,17 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from audit.report.catalogue import CATALOGUE, check_order
 from audit.report.parameters import KEYS, WORDS
-from ringfence.errors import NotFound
+from ringfence.errors import NotFound, RingfenceError
 from ringfence.model.event import EventAction
 from ringfence.store.state import ReportRecord
 from web.guard import actor, record, services
+from web.problems import in_words, status_of
 from web.render import page
 from web.scope import scope, strict_scope
 from web.words import in_iso
 
 blueprint = Blueprint("reports", __name__)
+RANGE = "24h"
 CONTENT_TYPES = {
     "html": "text/html; charset=utf-8",
     "csv": "text/csv; charset=utf-8",
@@ -29,22 +31,32 @@ CONTENT_TYPES = {
 
 @blueprint.get("/reports")
 def show() -> tuple[str, int]:
-    found = scope(default_range="24h")
-    return page(
-        "pages/reports.html",
-        default_range="24h",
-        catalogue=CATALOGUE,
-        words=WORDS,
-        chosen=request.args.get("kind", ""),
-        history=services().state.reports.list(limit=100),
-    ), 200 if found.answerable else 400
+    found = scope(default_range=RANGE)
+    return _page(), 200 if found.answerable else 400
 
 
 @blueprint.post("/reports")
-def make() -> AnyResponse:
+def make() -> AnyResponse | tuple[str, int]:
+    kind = request.form.get("kind", "")
     given = {name: text for name, text in request.form.items() if name in KEYS}
-    order_report(request.form.get("kind", ""), given)
-    return redirect(scope().address.ranged("/reports"), code=303)
+    try:
+        order_report(kind, given)
+    except RingfenceError as error:
+        return _page(error=in_words(error), kind=kind, typed=given), status_of(error)
+    return redirect(scope().address.carried("/reports"), code=303)
+
+
+def _page(*, error: str = "", kind: str = "", typed: Mapping[str, str] | None = None) -> str:
+    """The catalogue and the history; `typed` are the parameters that were refused for a kind."""
+    return page(
+        "pages/reports.html",
+        default_range=RANGE,
+        catalogue=CATALOGUE,
+        words=WORDS,
+        error=error,
+        typed={kind: typed or {}},
+        history=services().state.reports.list(limit=100),
+    )
 
 
 @blueprint.get("/reports/<report_id>/<any(html, csv, json, pdf):kind>")
@@ -60,7 +72,7 @@ def order_report(kind: str, given: Mapping[str, str]) -> ReportRecord:
         RingfenceError: the kind is not in it, or the parameters are not its own or impossible.
         Refused, WindowInvalid: as `strict_scope`.
     """
-    found = strict_scope(default_range="24h")
+    found = strict_scope(default_range=RANGE)
     parameters = {
         "start": in_iso(found.window.start),
         "end": in_iso(found.window.end),

@@ -93,3 +93,14 @@ def test_the_key_outlives_the_process(site: Site) -> None:
 def test_cookies_are_secure_behind_tls(tmp_path: Path) -> None:
     with Site(tmp_path, settings={"web.public_url": "https://ringfence.example"}) as site:
         assert site.app.config["SESSION_COOKIE_SECURE"]
+
+
+def test_our_files_are_asked_for_again_and_vendored_ones_stay(site: Site) -> None:
+    client = site.app.test_client()
+    with client.get("/static/js/main.js") as ours:
+        assert "no-cache" in ours.headers["Cache-Control"]
+        mark = {"If-None-Match": ours.headers["ETag"]}
+    with client.get("/static/js/main.js", headers=mark) as again:
+        assert again.status_code == 304
+    with client.get("/static/vendor/htmx.org-2.0.11/htmx.min.js") as vendored:
+        assert "max-age=2592000" in vendored.headers["Cache-Control"]

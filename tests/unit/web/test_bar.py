@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from web.bar import LONGEST, read_bar, suggestions, values_of
+from ringfence.store.filter.parser import MAX_CHARACTERS
+from web.bar import read_bar, suggestions, values_of
 
 
 def test_a_valid_filter_has_its_tokens_and_those_that_are_off() -> None:
@@ -30,7 +31,7 @@ def test_an_error_at_the_end_has_a_place_too() -> None:
 
 
 def test_a_filter_without_end_is_refused_before_it_is_read() -> None:
-    assert "longer than" in read_bar("a" * (LONGEST + 1)).error
+    assert "longer than" in read_bar("a" * (MAX_CHARACTERS + 1)).error
 
 
 def test_no_filter_is_valid() -> None:

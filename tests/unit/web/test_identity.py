@@ -105,3 +105,7 @@ def test_a_login_link_is_no_api_token(site: Site) -> None:
     expires = site.clock() + timedelta(days=1)
     site.state.tokens.add(Token(digest=digest_of("link"), purpose="login link", subject="admin", expires=expires))
     assert not signed_in(site, Authorization="Bearer link")
+
+
+def test_a_header_of_a_proxy_signs_nobody_out(site: Site) -> None:
+    assert site.client("viewer").get("/flows", headers={"Authorization": "Basic YTpi"}).status_code == 200

@@ -11,7 +11,18 @@ from ringfence.model.verdict import Direction, Mode
 from ringfence.model.workload import WorkloadKind
 from ringfence.store.flows import FlowQuery
 from tests.support.site import Site
-from web.policy_view import columns_of, effective, hits_of, in_words, mode_counts, read_policy, text_changes
+from web.bar import read_bar
+from web.policy_view import (
+    columns_of,
+    decided_by,
+    effective,
+    hits_of,
+    in_words,
+    mode_counts,
+    read_policy,
+    text_changes,
+    would_be_decided_by,
+)
 
 
 def test_tiers_hold_their_policies_with_the_workloads_they_select(shop: Site) -> None:
@@ -57,3 +68,17 @@ def test_a_text_that_cannot_be_read_is_none() -> None:
 def test_changes_are_lines_with_a_sign() -> None:
     assert [(line.sign, line.text) for line in text_changes("a\nb", "a\nc")] == [(" ", "a"), ("-", "b"), ("+", "c")]
     assert text_changes("a", "a") == ()
+
+
+def test_hits_of_what_is_not_enforced_are_counted_apart_and_found_by_their_filter(shop: Site) -> None:
+    now = shop.clock()
+    day = FlowQuery(start=now - timedelta(days=1), end=now)
+    hits = hits_of(shop.flows, day)
+    staged = {name: hit for name, hit in hits.items() if hit.staged}
+    assert staged
+    for name, hit in staged.items():
+        found = read_bar(would_be_decided_by(name)).filter
+        assert shop.flows.search(replace(day, filter=found), limit=1).total == hit.staged
+    for name in {name for name, hit in hits.items() if hit.flows}:
+        found = read_bar(decided_by(name)).filter
+        assert shop.flows.search(replace(day, filter=found), limit=1).total == hits[name].flows

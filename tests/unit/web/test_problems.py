@@ -11,7 +11,7 @@ from ringfence.errors import NotFound, RingfenceError, StoreUnavailable
 from ringfence.store.rows import encode_key
 from tests.support.site import Site
 from web.api import BY_ENDPOINT
-from web.problems import PROBLEM_JSON, SENTENCES, STATUS
+from web.problems import PROBLEM_JSON, SENTENCES, STATUS, in_words
 
 STREAMS = {"flows.live", "api.stream", "changes.stream"}
 
@@ -181,3 +181,31 @@ def test_no_path_makes_a_page_fail(shop: Site) -> None:
             if answer.status_code >= 500:
                 failed.append(f"{path[:80]} gave {answer.status_code}")
     assert failed == []
+
+
+def test_a_fragment_leads_back_to_the_page_that_was_open(shop: Site) -> None:
+    headers = {"HX-Request": "true", "HX-Current-URL": "http://localhost/flows?q=verdict:+denied&flow=f1"}
+    answer = shop.app.test_client().get("/flows/panel/f1", headers=headers)
+    assert answer.headers["HX-Redirect"] == "/login?next=%2Fflows%3Fq%3Dverdict%3A%2Bdenied%26flow%3Df1"
+    elsewhere = headers | {"HX-Current-URL": "http://localhost//evil.example/x"}
+    assert shop.app.test_client().get("/flows/panel/f1", headers=elsewhere).headers["HX-Redirect"] == "/login"
+
+
+def test_who_was_signed_out_meanwhile_is_told_that_nothing_was_changed(own_shop: Site) -> None:
+    answer = own_shop.app.test_client().post("/policies/apply", data={"text": "# mine", "reason": "try"})
+    assert answer.status_code == 401
+    assert "You are not signed in: nothing was changed." in answer.text
+    assert 'href="/login"' in answer.text
+    assert own_shop.state.policies.current().revision == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (NotFound("no such thing"), "no such thing"),
+        (NotFound("it is gone", hint="Make it again."), "it is gone. Make it again."),
+    ],
+    ids=["plain", "with a hint"],
+)
+def test_an_error_above_a_form_says_what_to_do(error: NotFound, words: str) -> None:
+    assert in_words(error) == words

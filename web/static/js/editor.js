@@ -1,6 +1,8 @@
 // @ts-check
 // The policy editor: line numbers, problems in the margin, tab, and a word of warning before the draft is lost.
 
+import { keepDraft } from "./draft.js";
+
 /** @param {HTMLElement} form */
 export function startEditor(form) {
   const text = /** @type {HTMLTextAreaElement} */ (form.querySelector("textarea[name=text]"));
@@ -47,6 +49,7 @@ export function startEditor(form) {
     if (!leaving && text.isConnected && text.value !== original) event.preventDefault();
   });
   document.body.addEventListener("htmx:afterSwap", number);
+  keepDraft(form);
   number();
 }
 

@@ -39,15 +39,20 @@ export function startRowKeys() {
 
 /** @param {HTMLElement} row */
 function openRow(row) {
-  if (row.dataset.href) {
-    location.href = row.dataset.href;
+  const beside = /** @type {HTMLElement|null} */ (row.querySelector("a[hx-get]"));
+  const flow = row.dataset.flow;
+  if (!beside && !flow) {
+    if (row.dataset.href) location.href = row.dataset.href;
     return;
   }
-  const id = row.dataset.flow;
-  const open = row.querySelector("a[data-open]");
-  if (!id || !open) return;
   for (const other of document.querySelectorAll('tr[aria-selected="true"]')) other.removeAttribute("aria-selected");
   row.setAttribute("aria-selected", "true");
+  if (beside) beside.click();
+  else openFlow(/** @type {string} */ (flow));
+}
+
+/** @param {string} id */
+function openFlow(id) {
   const url = new URL(location.href);
   url.searchParams.set("flow", id);
   history.pushState({}, "", url);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 
@@ -159,3 +160,14 @@ def test_a_file_says_how_many_findings_were_looked_at(site: Site) -> None:
     text = client.get("/findings/export.csv").text
     assert f"only the {MOST} most severe findings were looked at" in text
     assert text.count("Thing 0.") == MOST
+
+
+def test_the_rule_of_a_staged_finding_finds_what_it_would_have_decided(shop: Site) -> None:
+    client = shop.client("viewer")
+    rules = {}
+    for item in shop.state.findings.list(limit=100):
+        if item.rule:
+            text = client.get(f"/findings/{item.id}").text
+            rules[item.staged] = "q=staged_rule%3A" in text
+            assert f"from={quote(item.first_seen.isoformat().replace('+00:00', 'Z'))}" in text
+    assert rules == {True: True, False: False}

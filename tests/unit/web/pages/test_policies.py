@@ -87,3 +87,30 @@ def test_an_old_revision_is_shown_with_its_differences_and_the_marked_line(shop:
     assert 'class="l marked"' in text
     assert 'class="l minus"' in text
     assert shop.client("viewer").get("/policies/99").status_code == 404
+
+
+def test_a_draft_outlives_an_audit_log_that_cannot_be_written(own_shop: Site) -> None:
+    client = own_shop.client("operator")
+    form = {"text": POLICY + "\n# mine", "reason": "try", "expected": "2", "csrf_token": own_shop.token(client)}
+    own_shop.audit.close()
+    answer = client.post("/policies/apply", data=form)
+    assert answer.status_code == 503
+    assert "# mine" in answer.text
+    assert 'value="try"' in answer.text
+
+
+def test_only_ones_own_revision_is_offered_to_be_undone(own_shop: Site) -> None:
+    client = own_shop.client("operator")
+    assert "/policies/edit?revision=1" in client.get("/policies?applied=2").text.split("Undo")[0]
+    stale = client.get("/policies?applied=1").text
+    assert "Revision 1 was applied; since then" in stale
+    assert "Undo" not in stale
+    for unknown in ("x", "99"):
+        assert "data-applied" not in client.get(f"/policies?applied={unknown}").text
+
+
+def test_a_rule_of_monitored_workloads_has_hits_that_would_be(shop: Site) -> None:
+    text = shop.client("viewer").get("/policies").text
+    assert "would be</a>" in text
+    assert "staged_rule%3A+" in text
+    assert "range=24h" in text.split("would be</a>")[0].rsplit("<a ", 1)[1]

@@ -139,3 +139,21 @@ def test_the_proof_follows_and_the_form_is_a_part_of_its_own(shop: Site) -> None
     )
     assert "probe from inside" in proof
     assert "Reason for the release" in release
+
+
+def test_a_refused_release_keeps_the_reason(own_shop: Site) -> None:
+    client = own_shop.client("operator")
+    token = own_shop.token(client)
+    own_shop.audit.close()
+    form = {"reason": "it was a <drill>", "csrf_token": token}
+    answer = client.post("/quarantine/q-coupon/release", data=form)
+    assert answer.status_code == 503
+    assert 'value="it was a &lt;drill&gt;"' in answer.text
+    assert own_shop.post(client, "/quarantine/q-coupon/release", {"reason": ""}).status_code == 422
+
+
+def test_a_refused_order_keeps_what_was_typed(own_shop: Site) -> None:
+    held = own_shop.workloads()["coupon"].id
+    form = {"reason": "it scans again", "duration": "7d"}
+    answer = own_shop.post(own_shop.client("operator"), f"/quarantine/plan/{held}", form)
+    assert answer.status_code in {403, 409}

@@ -91,3 +91,13 @@ def test_the_history_follows_reports(site: Site) -> None:
     text = site.client("viewer").get("/reports").text
     assert 'data-refresh="reports" data-follow="report"' in text
     assert "data-refresh-every" not in text
+
+
+def test_a_refused_report_keeps_its_fields_and_a_made_one_the_filter(own_shop: Site) -> None:
+    client = own_shop.client("auditor")
+    form = {"kind": "segmentation", "scope": "role ==", "group_by": "role"}
+    answer = own_shop.post(client, "/reports?range=24h", form)
+    assert "No report was ordered:" in answer.text
+    assert 'form="make-segmentation" name="scope" value="role =="' in answer.text
+    made = own_shop.post(client, "/reports?range=24h&q=verdict:+denied", {"kind": "flow"})
+    assert made.headers["Location"] == "/reports?range=24h&q=verdict%3A+denied"
