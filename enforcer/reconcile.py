@@ -59,7 +59,7 @@ class Enforcer:
     ) -> None:
         """`report` is called from the thread that saw it; it must neither call back nor raise.
 
-        Nothing is written before `desire`.
+        Before `desire` nothing is written but quarantines.
         """
         own = OWN_NAMESPACE.stat().st_ino if own_inode is None else own_inode
         self._settings, self._clock, self._kernel, self._monotonic = settings, clock, kernel, monotonic
@@ -89,6 +89,14 @@ class Enforcer:
             self._statuses.keep_only([item.id for item in workloads])
         if not self._settings.enabled:
             self._all_off(workloads)
+        self._background.wake()
+
+    def notice(self, workloads: Sequence[Workload]) -> None:
+        """What runs, while it is not known what should hold: only quarantines are kept, also for who starts meanwhile.
+
+        Those of host-network workloads wait for `desire`, and so does every release. Returns at once.
+        """
+        self._desired.notice(workloads)
         self._background.wake()
 
     def restore(self, quarantines: Sequence[Quarantine]) -> None:

@@ -35,6 +35,9 @@ class RulesetSink(Protocol):
 
     def desire(self, workloads: Sequence[Workload], rulesets: Mapping[str, Ruleset]) -> None: ...
 
+    def notice(self, workloads: Sequence[Workload]) -> None:
+        """What runs, before anything is desired: quarantines hold for it all the same."""
+
 
 class Enforcing:
     """Keeps the enforcer's desired state equal to policy x inventory."""
@@ -99,11 +102,12 @@ class Enforcing:
         """Compile if policy or inventory changed, and hand the result to the enforcer.
 
         When that fails the rules in the kernel stay as they are: the last good policy keeps holding. So they do while
-        no revision of the policy can be read.
+        no revision of the policy can be read; quarantines are kept meanwhile.
         """
         with contextlib.suppress(StoreUnavailable):
             self._policy.refresh()
         if not self._policy.known or not self._may_begin():
+            self._sink.notice(self._workloads())
             return
         current = self._policy.current
         if current.revision == self._compiled and not self._inventory_changed.is_set():

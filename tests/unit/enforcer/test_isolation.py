@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from enforcer.connections import Cut
 from enforcer.isolation import isolate, refused
 from enforcer.kernel import Access
@@ -11,6 +13,8 @@ from enforcer.plan import namespace_plan
 from enforcer.scope import Scope
 from ringfence.errors import EnforcementFailed
 from ringfence.model.quarantine import Quarantine, QuarantineState
+from ringfence.model.workload import Containment
+from tests.support.enforcer_world import World
 from tests.support.fake_kernel import FakeKernel
 from tests.support.rulesets import START, quarantine, ruleset, workload
 
@@ -53,3 +57,44 @@ def test_a_refusal_is_failed_and_says_why() -> None:
     assert done.state is QuarantineState.FAILED
     assert done.proof is not None
     assert not done.proof.holds
+
+
+def test_a_probe_that_gets_through_makes_it_partial() -> None:
+    world = World()
+    world.desire()
+    world.kernel.namespaces[1].leaks = ("UDP to 10.0.0.254",)
+    done = world.enforcer.order(world.target, quarantine(world.target))
+    assert done.state is QuarantineState.PARTIAL
+
+
+def test_what_cannot_be_sealed_is_partial() -> None:
+    world = World()
+    world.kernel.namespaces[1].unsealable = "eth0 is a macvlan"
+    world.desire()
+    order = world.enforcer.order(world.target, quarantine(world.target))
+    assert order.state is QuarantineState.PARTIAL
+    assert order.proof is not None
+    assert [item.detail for item in order.proof.checks if not item.passed] == ["eth0 is a macvlan; closed"]
+
+
+def test_an_isolated_host_network_workload_receives_nothing_until_it_is_released() -> None:
+    world = World()
+    target = workload(world.netns, containment=Containment.CGROUP, cgroup="docker/abc")
+    world.desire(target)
+    order = world.enforcer.order(target, quarantine(target))
+    assert order.state is QuarantineState.VERIFIED, order.proof
+    assert world.kernel.deaf == {"/fake/docker/abc"}
+    world.enforcer.release(order)
+    assert world.kernel.deaf == set()
+
+
+def test_whatever_isolating_meets_the_release_lets_its_sockets_receive_again() -> None:
+    world = World()
+    target = workload(world.netns, containment=Containment.CGROUP, cgroup="docker/abc")
+    world.desire(target)
+    world.kernel.cut_raises = OSError(24, "Too many open files")
+    with pytest.raises(OSError, match="Too many"):
+        world.enforcer.order(target, quarantine(target))
+    assert world.kernel.deaf == {"/fake/docker/abc"}
+    world.enforcer.release(quarantine(target), target)
+    assert world.kernel.deaf == set()

@@ -34,9 +34,13 @@ policies:
 class RecordingSink:
     def __init__(self) -> None:
         self.desired: list[Mapping[str, Ruleset]] = []
+        self.noticed: list[Sequence[Workload]] = []
 
     def desire(self, workloads: Sequence[Workload], rulesets: Mapping[str, Ruleset]) -> None:
         self.desired.append(rulesets)
+
+    def notice(self, workloads: Sequence[Workload]) -> None:
+        self.noticed.append(workloads)
 
 
 def _enforcing(estate: Estate, sink: RecordingSink, **options: Any) -> Enforcing:
@@ -57,12 +61,14 @@ def test_the_kernel_keeps_what_it_has_until_the_inventory_is_complete(tmp_path: 
         enforcing = _enforcing(estate, sink, settled=lambda: settled[0])
         enforcing.step()
         assert (sink.desired, enforcing.in_force) == ([], None)
+        assert sink.noticed == [(API, DB)], "quarantines are kept meanwhile"
         settled[0] = True
         enforcing.step()
         settled[0] = False
         enforcing.inventory_changed()
         enforcing.step()
         assert len(sink.desired) == 2, "an engine that falls silent later holds nothing up"
+        assert len(sink.noticed) == 1
 
 
 def test_an_engine_that_never_answers_holds_the_first_rules_up_for_a_while_only(tmp_path: Path) -> None:
@@ -250,6 +256,7 @@ def test_while_no_revision_can_be_read_the_kernel_keeps_what_it_has(tmp_path: Pa
         enforcing.inventory_changed()
         enforcing.step()
         assert (sink.desired, enforcing.in_force) == ([], None)
+        assert sink.noticed == [(API, DB)]
         estate.state.policies.apply(text=POLICY, author="ada", reason="", at=NOW)
         enforcing.step()
         assert enforcing.in_force is None
