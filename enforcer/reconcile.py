@@ -37,6 +37,8 @@ SWITCHED_OFF = "enforcement is switched off (enforce.enabled)"
 AWAY = "it does not run, or its network namespace is not known"
 FIGHT = "somebody keeps changing the rules: they are put back every few seconds"
 Report = Callable[[Enforcement | Drift | Quarantine], None]
+Grounds = tuple[int, datetime, Containment, str, str]
+"""What a proof rests on beside the rules: the namespace, the run, its containment with the reason, and what is open."""
 
 
 class Enforcer:
@@ -68,7 +70,7 @@ class Enforcer:
         self._statuses = Statuses(host)
         self._lock = threading.RLock()
         self._places: dict[int, Place] = {}
-        self._proven: dict[str, tuple[int, datetime]] = {}
+        self._proven: dict[str, Grounds] = {}
         self._receiving: set[tuple[str, datetime]] = set()
         self._log = logger("enforcer")
         self._background = Background(self._step, watch=kernel.watch, seconds=settings.drift_seconds)
@@ -239,16 +241,18 @@ class Enforcer:
                 self._receiving.add(run)
 
     def _prove(self, occupied: Occupied, settled: Settled) -> None:
-        """A quarantine whose rules were put back, or that this process has not proven yet, is proven (again).
+        """A quarantine whose rules were put back, or whose proof does not rest on what is so now, is proven (again).
 
         The namespace stays locked until it is told: an order or a release has the last word, whichever comes later.
         """
         with self._place(occupied).lock:
             for member in occupied.members:
                 order = self._desired.quarantine(member.id)
-                if order is None or self._refusal(member) or self._cgroup_is_gone(occupied, member):
+                if order is None or self._cgroup_is_gone(occupied, member):
                     continue
-                if self._proven.get(member.id) == (occupied.netns.inode, member.started) and not settled.drift:
+                if self._refusal(member) and order.state is not QuarantineState.VERIFIED:
+                    continue
+                if self._proven.get(member.id) == _grounds(member, settled) and not settled.drift:
                     continue
                 done = self._isolate(member, order, occupied, settled)
                 if self._desired.quarantine(member.id) is done:
@@ -279,7 +283,7 @@ class Enforcer:
         )
         self._desired.settled(done)
         with self._lock:
-            self._proven[workload.id] = occupied.netns.inode, workload.started
+            self._proven[workload.id] = _grounds(workload, settled)
         return done
 
     def _cgroup_is_gone(self, occupied: Occupied, workload: Workload) -> bool:
@@ -375,6 +379,11 @@ class Enforcer:
             )
         if news is not None:
             self._report(news)
+
+
+def _grounds(workload: Workload, settled: Settled) -> Grounds:
+    opened = settled.sealed.problem if settled.sealed is not None else ""
+    return workload.netns or 0, workload.started, workload.containment, workload.containment_reason, opened
 
 
 def _words(error: Exception) -> str:

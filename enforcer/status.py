@@ -104,6 +104,7 @@ def state_of(
 
 def containment_checks(workload: Workload) -> tuple[Check, ...]:
     """A failed check for what could undo its own rules."""
-    if workload.containment is not Containment.HOST_SIDE:
+    undone = {Containment.HOST_SIDE: UNDOABLE, Containment.NOT_CONTAINABLE: workload.containment_reason}
+    if workload.containment not in undone:
         return ()
-    return (Check(name="cannot be undone from inside", passed=False, detail=UNDOABLE),)
+    return (Check(name="cannot be undone from inside", passed=False, detail=undone[workload.containment]),)

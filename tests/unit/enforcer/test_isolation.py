@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from enforcer.connections import Cut
@@ -98,3 +100,32 @@ def test_whatever_isolating_meets_the_release_lets_its_sockets_receive_again() -
     assert world.kernel.deaf == {"/fake/docker/abc"}
     world.enforcer.release(quarantine(target), target)
     assert world.kernel.deaf == set()
+
+
+def test_a_proof_is_made_again_when_its_interfaces_cannot_be_sealed_any_more() -> None:
+    world = World()
+    world.desire()
+    assert world.enforcer.order(world.target, quarantine(world.target)).state is QuarantineState.VERIFIED
+    world.kernel.namespaces[1].unsealable = "a macvlan was connected"
+    for _ in range(2):
+        world.seconds += 10.0
+        world.enforcer.reconcile()
+    assert world.only(Quarantine).state is QuarantineState.PARTIAL
+    world.kernel.namespaces[1].unsealable = ""
+    world.seconds += 10.0
+    world.enforcer.reconcile()
+    assert [item.state for item in world.quarantines] == [QuarantineState.PARTIAL, QuarantineState.VERIFIED]
+
+
+@pytest.mark.parametrize("weaker", [Containment.HOST_SIDE, Containment.NOT_CONTAINABLE])
+def test_a_proof_is_made_again_when_somebody_joins_who_could_undo_the_rules(weaker: Containment) -> None:
+    world = World()
+    world.desire()
+    world.enforcer.order(world.target, quarantine(world.target))
+    joined = replace(world.target, containment=weaker, containment_reason="it shares its network with debug")
+    for target in (joined, joined, world.target):
+        world.seconds += 10.0
+        world.desire(target)
+    assert [item.state for item in world.quarantines] == [QuarantineState.PARTIAL, QuarantineState.VERIFIED]
+    (check,) = [item for item in world.quarantines[0].proof.checks if not item.passed]
+    assert check.name == "cannot be undone from inside"
