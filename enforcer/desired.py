@@ -111,11 +111,7 @@ class Desired:
             return dict(self._slots)
 
     def assign(self, observed_chains: Iterable[str]) -> None:
-        """Give every host-network workload its slot; the names of chains in the kernel tell those of before.
-
-        Raises:
-            EnforcementFailed: there are too many.
-        """
+        """Give host-network workloads their slots; the names of chains in the kernel tell those of before."""
         with self._lock:
             wanted = [item.id for place in self.namespaces().values() if place.host for item in place.slotted]
             self._slots = assign_slots(sorted(wanted), self._slots, observed_chains)

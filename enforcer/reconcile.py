@@ -21,7 +21,7 @@ from enforcer.plan import Plan
 from enforcer.proof import enforcement_checks, isolates, seal_check
 from enforcer.scope import cgroup_folder
 from enforcer.slots import cgroup_path, slot_names
-from enforcer.status import Statuses, containment_checks, state_of
+from enforcer.status import UNPLACED, Statuses, containment_checks, state_of
 from enforcer.unjudged import cut_unjudged
 from ringfence.clock import Clock
 from ringfence.config import Enforce
@@ -35,6 +35,7 @@ from ringfence.model.workload import Containment, Workload, WorkloadKind
 OWN_NAMESPACE = Path("/proc/self/ns/net")
 SWITCHED_OFF = "enforcement is switched off (enforce.enabled)"
 AWAY = "it does not run, or its network namespace is not known"
+STANDING = frozenset({EnforcementState.IN_FORCE, EnforcementState.PARTIAL})
 FIGHT = "somebody keeps changing the rules: they are put back every few seconds"
 Report = Callable[[Enforcement | Drift | Quarantine], None]
 Grounds = tuple[int, datetime, Containment, str, str]
@@ -269,7 +270,7 @@ class Enforcer:
 
     def _isolate(self, workload: Workload, order: Quarantine, occupied: Occupied, settled: Settled) -> Quarantine:
         if self._cgroup_is_gone(occupied, workload):
-            raise EnforcementFailed(f"the cgroup of {workload.name} is gone")
+            raise EnforcementFailed(UNPLACED)
         with self._lock:
             self._receiving.discard((workload.id, workload.started))
         done = isolate(
@@ -287,7 +288,7 @@ class Enforcer:
         return done
 
     def _cgroup_is_gone(self, occupied: Occupied, workload: Workload) -> bool:
-        """Nothing in a host's own namespace is that workload's any more."""
+        """Nothing in a host's own namespace is that workload's: any more, or for want of a slot."""
         return occupied.host and self._desired.scope_of(workload) is None
 
     def _refusal(self, workload: Workload) -> str:
@@ -310,11 +311,7 @@ class Enforcer:
             if self._place(item).held is None:
                 with contextlib.suppress(EnforcementFailed):
                     names |= slot_names(self._kernel.read(item.netns))
-        try:
-            self._desired.assign(names)
-        except EnforcementFailed as error:
-            for item in hosts:
-                self._tell_all(item, EnforcementState.FAILED, str(error), ())
+        self._desired.assign(names)
 
     def _place(self, occupied: Occupied) -> Place:
         with self._lock:
@@ -353,6 +350,8 @@ class Enforcer:
             mine, why = state_of(member, occupied, state, reason)
             if ruleset is None and mine is EnforcementState.IN_FORCE:
                 mine, why = EnforcementState.OFF, "no ruleset was compiled for it"
+            elif occupied.host and mine in STANDING and self._desired.slot_of(member) is None:
+                mine, why = EnforcementState.FAILED, UNPLACED
             digest = ruleset.digest if ruleset is not None else ""
             self._tell(member, mine, why, digest=digest, checks=checks, drifted=drifted)
 

@@ -14,6 +14,7 @@ from ringfence.model.workload import Containment, Workload, WorkloadKind
 REFRESH = timedelta(seconds=30)
 """An unchanged status is told again this often, so that `verified` does not look old."""
 HOST_NETWORK = "host network: connections from outside are judged by their first data"
+UNPLACED = "its cgroup was not found, or no slot is free: no rule stands for it"
 UNDOABLE = "it holds CAP_NET_ADMIN in its namespace and could undo the rules there; pause or stop it instead"
 
 

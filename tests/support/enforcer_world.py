@@ -67,5 +67,10 @@ class World:
         return self.all(Quarantine)
 
     @property
+    def statuses(self) -> list[Any]:
+        """Every status that was told."""
+        return self.all(Enforcement)
+
+    @property
     def state(self) -> EnforcementState:
         return self.enforcer.statuses()[0].state

@@ -14,6 +14,7 @@ from enforcer.place import Place
 from enforcer.plan import namespace_plan
 from enforcer.scope import Scope
 from ringfence.errors import EnforcementFailed
+from ringfence.model.enforcement import Drift, EnforcementState
 from ringfence.model.quarantine import Quarantine, QuarantineState
 from ringfence.model.workload import Containment
 from tests.support.enforcer_world import World
@@ -129,3 +130,30 @@ def test_a_proof_is_made_again_when_somebody_joins_who_could_undo_the_rules(weak
     assert [item.state for item in world.quarantines] == [QuarantineState.PARTIAL, QuarantineState.VERIFIED]
     (check,) = [item for item in world.quarantines[0].proof.checks if not item.passed]
     assert check.name == "cannot be undone from inside"
+
+
+def test_interfaces_are_sealed_for_a_quarantine_and_looked_at_every_two_seconds() -> None:
+    world = World()
+    world.desire()
+    order = world.enforcer.order(world.target, quarantine(world.target))
+    assert order.state is QuarantineState.VERIFIED, order.proof
+    namespace = world.kernel.namespaces[1]
+    assert namespace.seal is not None
+    namespace.seal = None
+    world.enforcer.reconcile()
+    assert namespace.seal is not None
+    assert ["veth0" in str(item) for item in world.all(Drift)] == [True]
+    world.enforcer.release(order)
+    assert namespace.seal is None
+
+
+def test_an_isolated_host_network_workload_that_dies_fails_nobody_else() -> None:
+    world = World()
+    target = workload(world.netns, containment=Containment.CGROUP, cgroup="docker/abc")
+    other = replace(target, id="w2", cgroup="docker/b")
+    world.desire(target, other)
+    world.enforcer.order(target, quarantine(target))
+    world.gone.add("docker/abc")
+    world.desire(target, other)
+    assert {item.workload: item.state for item in world.enforcer.statuses()}["w2"] is EnforcementState.IN_FORCE
+    assert world.enforcer.order(target, quarantine(target)).state is QuarantineState.FAILED

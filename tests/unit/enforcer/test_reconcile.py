@@ -12,6 +12,8 @@ from enforcer.names import IN, Family
 from enforcer.observed import ObservedRule
 from enforcer.pace import FIGHT_PAUSE, FIGHT_REPAIRS
 from enforcer.proof import isolates
+from enforcer.slots import LAST_SLOT
+from enforcer.status import UNPLACED
 from ringfence.config import Enforce
 from ringfence.errors import EnforcementFailed
 from ringfence.model.enforcement import Drift, Enforcement, EnforcementState
@@ -282,6 +284,20 @@ def test_a_member_of_the_hosts_namespace_without_a_cgroup_is_never_called_enforc
     assert world.enforcer.slots() == {1: "w2"}
 
 
+@pytest.mark.parametrize("lacking", ["its cgroup", "a slot"])
+def test_a_host_network_workload_without_a_rule_is_never_called_enforced(lacking: str) -> None:
+    world = World()
+    target = workload(world.netns, id="w999", containment=Containment.CGROUP, cgroup="docker/abc")
+    others = [replace(target, id=f"w{number}") for number in range(LAST_SLOT)] if lacking == "a slot" else []
+    world.gone |= {"docker/abc"} if lacking == "its cgroup" else set()
+    for _ in range(2):
+        world.seconds += 100.0
+        world.desire(*others, target)
+    told = {(item.workload, item.state) for item in world.statuses}
+    assert told == {*((item.id, EnforcementState.IN_FORCE) for item in others), ("w999", EnforcementState.FAILED)}
+    assert [item.reason for item in world.enforcer.statuses() if item.workload == "w999"] == [UNPLACED]
+
+
 def test_a_report_from_a_rule_somebody_put_above_names_it() -> None:
     world = World()
     world.desire()
@@ -324,21 +340,6 @@ def test_a_quarantine_stands_although_the_ruleset_cannot_be_expressed(earlier: R
     assert (len(rules) > 1) is (earlier is not None), "the ruleset before it is still there"
 
 
-def test_interfaces_are_sealed_for_a_quarantine_and_looked_at_every_two_seconds() -> None:
-    world = World()
-    world.desire()
-    order = world.enforcer.order(world.target, quarantine(world.target))
-    assert order.state is QuarantineState.VERIFIED, order.proof
-    namespace = world.kernel.namespaces[1]
-    assert namespace.seal is not None
-    namespace.seal = None
-    world.enforcer.reconcile()
-    assert namespace.seal is not None
-    assert ["veth0" in str(item) for item in world.all(Drift)] == [True]
-    world.enforcer.release(order)
-    assert namespace.seal is None
-
-
 @pytest.mark.parametrize("running", [True, False], ids=["its workload runs", "its workload is gone"])
 def test_after_a_restart_a_release_waits_until_it_is_known_what_should_hold_instead(running: bool) -> None:
     world = World()
@@ -373,15 +374,3 @@ def test_switched_off_a_release_is_none_while_the_isolation_stands() -> None:
         world.enforcer.release(done, world.target)
     clean(world.kernel, [world.netns])
     assert world.enforcer.release(done, world.target).state is QuarantineState.RELEASED
-
-
-def test_an_isolated_host_network_workload_that_dies_fails_nobody_else() -> None:
-    world = World()
-    target = workload(world.netns, containment=Containment.CGROUP, cgroup="docker/abc")
-    other = replace(target, id="w2", cgroup="docker/b")
-    world.desire(target, other)
-    world.enforcer.order(target, quarantine(target))
-    world.gone.add("docker/abc")
-    world.desire(target, other)
-    assert {item.workload: item.state for item in world.enforcer.statuses()}["w2"] is EnforcementState.IN_FORCE
-    assert world.enforcer.order(target, quarantine(target)).state is QuarantineState.FAILED
