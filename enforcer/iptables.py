@@ -14,8 +14,14 @@ from ringfence.errors import EnforcementFailed
 
 TIMEOUT_SECONDS = 20.0
 """Longer than the five seconds that restore waits for the xtables lock."""
+NO_PROGRAM = 127
+"""What nsenter and env end with when they do not find the program that they are to run."""
 SEARCH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 """Services often run with a PATH without sbin."""
+
+
+class NotInstalled(EnforcementFailed):
+    """There is no such program: nothing can have been made with it."""
 
 
 class Runner(Protocol):
@@ -110,10 +116,16 @@ def _run(argv: list[str], stdin: int, keep: tuple[int, ...]) -> str:
             env=environment,
         )
     except FileNotFoundError as error:
-        raise EnforcementFailed(f"{name} is not installed", hint=f"install the package of {name}") from error
+        raise _not_installed(name) from error
     except subprocess.TimeoutExpired as error:
         raise EnforcementFailed(f"{name} did not end within {TIMEOUT_SECONDS:.0f} seconds") from error
+    if done.returncode == NO_PROGRAM and name != argv[0]:
+        raise _not_installed(name)
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split())[:400]
         raise EnforcementFailed(f"{name} failed with status {done.returncode}: {said}")
     return done.stdout
+
+
+def _not_installed(name: str) -> NotInstalled:
+    return NotInstalled(f"{name} is not installed", hint=f"install the package of {name}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from enforcer.iptables import Commands, choose_commands, other_commands, run
+from enforcer.iptables import Commands, NotInstalled, choose_commands, other_commands, run
 from enforcer.names import Family
 from enforcer.netns import Netns
 from ringfence.errors import EnforcementFailed
@@ -48,8 +48,10 @@ def test_an_unknown_backend_is_refused() -> None:
 
 
 def test_a_program_that_is_not_there_is_named() -> None:
-    with pytest.raises(EnforcementFailed, match="no-such-program is not installed"):
+    with pytest.raises(NotInstalled, match="no-such-program is not installed"):
         run(["no-such-program"])
+    with pytest.raises(NotInstalled, match="no-such-program is not installed"):
+        run(["env", "--", "no-such-program"])
 
 
 def test_a_failure_says_what_the_program_said() -> None:
