@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enforcer.owners import Occupied
 from ringfence.model.enforcement import Enforcement, EnforcementState
 from ringfence.model.quarantine import Check
-from ringfence.model.workload import Containment, Workload, WorkloadKind
+from ringfence.model.workload import SHARES_HOST, Containment, Workload, WorkloadKind
 
 REFRESH = timedelta(seconds=30)
 """An unchanged status is told again this often, so that `verified` does not look old."""
@@ -104,8 +104,10 @@ def state_of(
 
 
 def containment_checks(workload: Workload) -> tuple[Check, ...]:
-    """A failed check for what could undo its own rules."""
+    """A failed check for what could undo its own rules, or go another way than by its network."""
     undone = {Containment.HOST_SIDE: UNDOABLE, Containment.NOT_CONTAINABLE: workload.containment_reason}
-    if workload.containment not in undone:
+    if workload.containment in undone:
+        return (Check(name="cannot be undone from inside", passed=False, detail=undone[workload.containment]),)
+    if workload.containment_reason in ("", SHARES_HOST):
         return ()
-    return (Check(name="cannot be undone from inside", passed=False, detail=undone[workload.containment]),)
+    return (Check(name="no way round it", passed=False, detail=workload.containment_reason),)
