@@ -90,6 +90,7 @@ class Enforcer:
         self._desired.replace(workloads, rulesets)
         with self._lock:
             self._statuses.keep_only([item.id for item in workloads])
+            self._receiving = self._receiving & {(item.id, item.started) for item in workloads}
         if not self._settings.enabled:
             self._all_off(workloads)
         self._background.wake()

@@ -374,3 +374,12 @@ def test_switched_off_a_release_is_none_while_the_isolation_stands() -> None:
         world.enforcer.release(done, world.target)
     clean(world.kernel, [world.netns])
     assert world.enforcer.release(done, world.target).state is QuarantineState.RELEASED
+
+
+def test_runs_that_are_over_are_forgotten() -> None:
+    world = World()
+    for number in range(3):
+        again = {"containment": Containment.CGROUP, "cgroup": f"docker/{number}", "started": world.now()}
+        world.desire(workload(world.netns, **again))
+        world.seconds += 1.0
+    assert len(world.enforcer._receiving) == 1
