@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import PurePosixPath
 from typing import Any
 
-from ringfence.model.workload import Address, Attachment, Containment, NetworkKind, Workload, WorkloadKind
+from ringfence.model.workload import SHARES_HOST, Address, Attachment, Containment, NetworkKind, Workload, WorkloadKind
 
 _KINDS = {kind.value: kind for kind in (NetworkKind.BRIDGE, NetworkKind.OVERLAY, NetworkKind.MACVLAN)}
 _COMPOSE = {
@@ -18,6 +19,11 @@ _COMPOSE = {
 }
 _UNDOING = frozenset({"ALL", "NET_ADMIN"})
 """Capabilities with which a container can change the rules in its own network namespace."""
+_SOCKETS = tuple(
+    PurePosixPath("/run", name)
+    for name in ("docker.sock", "containerd/containerd.sock", "docker/containerd/containerd.sock")
+)
+"""Where engines listen by default; the last belongs to a Docker that brings its own containerd."""
 _STAMP = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 
 
@@ -97,7 +103,7 @@ def containment_of(attributes: Mapping[str, Any], attachments: Sequence[Attachme
         if powers:
             reason = f"it shares the host's network and {' and '.join(powers)}, so it may change the host's rules"
             return Containment.NOT_CONTAINABLE, _join(reason, escape)
-        return Containment.CGROUP, _join("it shares the host's network", escape)
+        return Containment.CGROUP, _join(SHARES_HOST, escape)
     if powers:
         reason = f"it {' and '.join(powers)}, so it may change the rules in its own namespace"
         beyond = sorted(kind.value for kind in kinds - {NetworkKind.BRIDGE, NetworkKind.NONE, NetworkKind.SHARED})
@@ -186,9 +192,17 @@ def _escape(attributes: Mapping[str, Any]) -> str:
     """A way round any containment: control of the engine itself."""
     for mount in attributes.get("Mounts") or ():
         source = str(mount.get("Source") or "")
-        if source.endswith("docker.sock") or source.endswith("containerd.sock"):
+        if source.endswith(("docker.sock", "containerd.sock")):
             return f"it holds {source}, so it can start containers without any limit"
+        if any(socket.is_relative_to(_real(source)) for socket in _SOCKETS):
+            return f"it holds {source} with the engine's socket in it, so it can start containers without any limit"
     return ""
+
+
+def _real(source: str) -> PurePosixPath:
+    """/var/run is a link to /run on every system of today, so /var does not hold what is below it."""
+    path = PurePosixPath(source)
+    return PurePosixPath("/run", path.relative_to("/var/run")) if path.is_relative_to("/var/run") else path
 
 
 def _join(*reasons: str) -> str:

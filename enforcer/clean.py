@@ -8,6 +8,7 @@ from pathlib import Path
 from enforcer.cgroup import receive_everywhere
 from enforcer.change import plan_change
 from enforcer.kernel import Kernel, SystemKernel
+from enforcer.names import Family
 from enforcer.netns import NamespaceGone, Netns, everywhere
 from enforcer.plan import Plan
 from enforcer.scope import cgroup_mount
@@ -42,7 +43,10 @@ def _clean_one(kernel: Kernel, netns: Netns) -> bool:
         if not kernel.read(netns).empty:
             raise EnforcementFailed("something of ours is still there, or was put back: is `ringfence up` running?")
     # Last: without tc the interfaces cannot be looked at, which must not keep the rules from going.
-    return bool(kernel.seal(netns, None).changed) or not observed.empty
+    opened = bool(kernel.seal(netns, None).changed)
+    if unseen := [f"{family.label}: {observed.unreadable[family]}" for family in Family if family in observed.unseen]:
+        raise EnforcementFailed(f"something of ours may still be there in {'; '.join(unseen)}")
+    return opened or not observed.empty
 
 
 def clean_everywhere(settings: Enforce | None = None) -> int:

@@ -42,6 +42,19 @@ class Desired:
             self._rulesets = dict(rulesets)
             self._last = {key: item for key, item in self._last.items() if key in self._workloads}
 
+    def notice(self, workloads: Sequence[Workload]) -> None:
+        """What runs, while nobody has said what should hold: whoever stands where an order isolates is to be kept.
+
+        Not in a host's own namespace: a plan of it would remove what holds there for others.
+        """
+        with self._lock:
+            if self.known:
+                return
+            places = occupied(workloads).values()
+            isolated = {item.id for place in places if self.isolation(place) is not None for item in place.members}
+            kept = isolated | self._workloads.keys()
+            self._workloads = {item.id: item for item in workloads if item.running and item.id in kept}
+
     def add(self, workload: Workload) -> None:
         """A workload that an order named."""
         with self._lock:
@@ -98,11 +111,7 @@ class Desired:
             return dict(self._slots)
 
     def assign(self, observed_chains: Iterable[str]) -> None:
-        """Give every host-network workload its slot; the names of chains in the kernel tell those of before.
-
-        Raises:
-            EnforcementFailed: there are too many.
-        """
+        """Give host-network workloads their slots; the names of chains in the kernel tell those of before."""
         with self._lock:
             wanted = [item.id for place in self.namespaces().values() if place.host for item in place.slotted]
             self._slots = assign_slots(sorted(wanted), self._slots, observed_chains)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,8 +15,14 @@ from ringfence.errors import EnforcementFailed
 
 TIMEOUT_SECONDS = 20.0
 """Longer than the five seconds that restore waits for the xtables lock."""
+NO_PROGRAM = 127
+"""What nsenter and env end with when they do not find the program that they are to run."""
 SEARCH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"))
 """Services often run with a PATH without sbin."""
+
+
+class NotInstalled(EnforcementFailed):
+    """There is no such program: nothing can have been made with it."""
 
 
 class Runner(Protocol):
@@ -30,7 +37,7 @@ class Commands:
 
     legacy: bool
     suffix: str = ""
-    """`-nft` or `-legacy` when a backend was asked for by name, else empty."""
+    """`-nft` or `-legacy` when a backend was asked for by name or the families are not the same, else empty."""
 
     def save(self, family: Family) -> str:
         return f"{_program(family)}{self.suffix}-save"
@@ -46,14 +53,24 @@ def _program(family: Family) -> str:
 def choose_commands(backend: str, runner: Runner) -> Commands:
     """`auto` takes what `iptables` is on this host, `nft` and `legacy` ask for that backend's own binaries.
 
+    Where `ip6tables` is another (each is an alternative of its own), both families get the backend of `iptables`.
+
     Raises:
         EnforcementFailed: it is not installed, or the setting is none of the three.
     """
     if backend not in {"auto", "nft", "legacy"}:
         raise EnforcementFailed(f"enforce.backend is {backend!r}: it can be auto, nft or legacy")
     suffix = "" if backend == "auto" else f"-{backend}"
-    version = runner([f"iptables{suffix}", "-V"])
-    return Commands(legacy="nf_tables" not in version, suffix=suffix)
+    legacy = _is_legacy(runner([f"iptables{suffix}", "-V"]))
+    if not suffix:
+        with suppress(EnforcementFailed):
+            if _is_legacy(runner(["ip6tables", "-V"])) is not legacy:
+                suffix = "-legacy" if legacy else "-nft"
+    return Commands(legacy=legacy, suffix=suffix)
+
+
+def _is_legacy(version: str) -> bool:
+    return "nf_tables" not in version
 
 
 def other_commands(commands: Commands, runner: Runner) -> Commands | None:
@@ -110,10 +127,16 @@ def _run(argv: list[str], stdin: int, keep: tuple[int, ...]) -> str:
             env=environment,
         )
     except FileNotFoundError as error:
-        raise EnforcementFailed(f"{name} is not installed", hint=f"install the package of {name}") from error
+        raise _not_installed(name) from error
     except subprocess.TimeoutExpired as error:
         raise EnforcementFailed(f"{name} did not end within {TIMEOUT_SECONDS:.0f} seconds") from error
+    if done.returncode == NO_PROGRAM and name != argv[0]:
+        raise _not_installed(name)
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split())[:400]
         raise EnforcementFailed(f"{name} failed with status {done.returncode}: {said}")
     return done.stdout
+
+
+def _not_installed(name: str) -> NotInstalled:
+    return NotInstalled(f"{name} is not installed", hint=f"install the package of {name}")

@@ -11,10 +11,10 @@ from enforcer.cgroup import receive
 from enforcer.change import Change
 from enforcer.connections import Cut, cut_connections
 from enforcer.frames import Seal
-from enforcer.iptables import Commands, Runner, choose_commands, other_commands, run
+from enforcer.iptables import Commands, NotInstalled, Runner, choose_commands, other_commands, run
 from enforcer.names import Family
 from enforcer.netns import Netns, run_in
-from enforcer.observed import Observed, ObservedRule, holds_ours, parse_sets, parse_tables
+from enforcer.observed import INCOMPATIBLE, Observed, ObservedRule, holds_ours, parse_sets, parse_tables
 from enforcer.probe import ProbeResult, probe_from
 from enforcer.scope import Scope
 from enforcer.watch import NetlinkWatch
@@ -24,6 +24,10 @@ from ringfence.errors import EnforcementFailed
 from ringfence.model.quarantine import ControlledAccess
 
 Access = Sequence[ControlledAccess]
+ONLY_NFT = (
+    "the {family} filter table holds what only nft can show, so iptables cannot tell what is there:"
+    " move those rules to a table of their own"
+)
 LEGACY_TABLES = {Family.IPV4: "ip_tables_names", Family.IPV6: "ip6_tables_names"}
 
 
@@ -105,22 +109,26 @@ class SystemKernel:
     def read(self, netns: Netns) -> Observed:
         commands = self.commands
         tables: dict[Family, Mapping[str, tuple[ObservedRule, ...]]] = {}
-        unreadable: dict[Family, str] = {}
+        failures: dict[Family, EnforcementFailed] = {}
         for family in Family:
+            text = ""
             try:
                 text = self._run([commands.save(family), "-c", "-t", "filter"], netns=netns)
-                tables[family] = parse_tables(text)
             except EnforcementFailed as error:
                 if family is Family.IPV4:
                     raise
-                tables[family], unreadable[family] = {}, str(error)
+                failures[family] = error
+            if INCOMPATIBLE in text:
+                raise EnforcementFailed(ONLY_NFT.format(family=family.label))
+            tables[family] = parse_tables(text)
         sets = parse_sets(self._run(["ipset", "save"], netns=netns))
         active, legacy = run_in(netns, lambda: (_ipv6_active(), _legacy_tables()))
         return Observed(
             tables=tables,
             sets=sets,
             ipv6_active=active,
-            unreadable=unreadable,
+            unreadable={family: str(error) for family, error in failures.items()},
+            unseen=unseen_families(failures, commands, legacy),
             mixed=_mix(commands, legacy),
             elsewhere=self._elsewhere(netns, legacy),
         )
@@ -188,6 +196,20 @@ class SystemKernel:
                 self._restore(netns, family, change.undo[family])
             except EnforcementFailed as error:
                 raise EnforcementFailed(f"{cause}; and {family.label} could not be put back: {error}") from cause
+
+
+def unseen_families(
+    failures: Mapping[Family, EnforcementFailed], commands: Commands, legacy: Mapping[Family, frozenset[str]]
+) -> frozenset[Family]:
+    """Of those that could not be read, the ones in which something of ours may stand: the tool and a table are there.
+
+    `legacy` are the tables of the legacy backend; those of nft cannot be told apart before they are read.
+    """
+    return frozenset(
+        family
+        for family, error in failures.items()
+        if not isinstance(error, NotInstalled) and (not commands.legacy or "filter" in legacy[family])
+    )
 
 
 def _ipv6_active() -> bool:

@@ -10,6 +10,8 @@ from ipaddress import ip_network
 from enforcer.names import Family, Network, is_our_chain, is_our_set
 
 BUILTIN = ("INPUT", "FORWARD", "OUTPUT")
+INCOMPATIBLE = "is incompatible, use 'nft' tool"
+"""What iptables-save says, without failing, in place of a table that holds what iptables has no words for."""
 _RULE = re.compile(r"^(?:\[(\d+):\d+\] )?-A (\S+) ?(.*)$")
 _COMMENT = re.compile(r'--comment "?(rf:[0-9a-z:]+)"?(?: |$)')
 _TARGET = re.compile(r"(?:^| )-[jg] (\S+)")
@@ -49,14 +51,16 @@ class Observed:
     """`tables` holds our chains and the built-in ones of the filter table; `sets` only ours.
 
     `ipv6_active`: the namespace has an IPv6 address beyond loopback. `unreadable`: families that could not be read,
-    with the reason. `mixed`: what else filters here, in words, when a second iptables backend has tables;
-    `elsewhere`: that backend's tables, where something of ours stands in them.
+    with the reason; `unseen`: those of them in which something of ours may stand all the same. `mixed`: what else
+    filters here, in words, when a second iptables backend has tables; `elsewhere`: that backend's tables, where
+    something of ours stands in them.
     """
 
     tables: Mapping[Family, Mapping[str, tuple[ObservedRule, ...]]]
     sets: Mapping[str, ObservedSet] = field(default_factory=dict)
     ipv6_active: bool = True
     unreadable: Mapping[Family, str] = field(default_factory=dict)
+    unseen: frozenset[Family] = frozenset()
     mixed: str = ""
     elsewhere: Mapping[Family, Mapping[str, tuple[ObservedRule, ...]]] = field(default_factory=dict)
 

@@ -21,7 +21,7 @@ from enforcer.plan import Plan
 from enforcer.proof import enforcement_checks, isolates, seal_check
 from enforcer.scope import cgroup_folder
 from enforcer.slots import cgroup_path, slot_names
-from enforcer.status import Statuses, containment_checks, state_of
+from enforcer.status import UNPLACED, Statuses, containment_checks, state_of
 from enforcer.unjudged import cut_unjudged
 from ringfence.clock import Clock
 from ringfence.config import Enforce
@@ -35,8 +35,11 @@ from ringfence.model.workload import Containment, Workload, WorkloadKind
 OWN_NAMESPACE = Path("/proc/self/ns/net")
 SWITCHED_OFF = "enforcement is switched off (enforce.enabled)"
 AWAY = "it does not run, or its network namespace is not known"
+STANDING = frozenset({EnforcementState.IN_FORCE, EnforcementState.PARTIAL})
 FIGHT = "somebody keeps changing the rules: they are put back every few seconds"
 Report = Callable[[Enforcement | Drift | Quarantine], None]
+Grounds = tuple[int, datetime, Containment, str, str]
+"""What a proof rests on beside the rules: the namespace, the run, its containment with the reason, and what is open."""
 
 
 class Enforcer:
@@ -59,7 +62,7 @@ class Enforcer:
     ) -> None:
         """`report` is called from the thread that saw it; it must neither call back nor raise.
 
-        Nothing is written before `desire`.
+        Before `desire` nothing is written but quarantines.
         """
         own = OWN_NAMESPACE.stat().st_ino if own_inode is None else own_inode
         self._settings, self._clock, self._kernel, self._monotonic = settings, clock, kernel, monotonic
@@ -68,7 +71,7 @@ class Enforcer:
         self._statuses = Statuses(host)
         self._lock = threading.RLock()
         self._places: dict[int, Place] = {}
-        self._proven: dict[str, tuple[int, datetime]] = {}
+        self._proven: dict[str, Grounds] = {}
         self._receiving: set[tuple[str, datetime]] = set()
         self._log = logger("enforcer")
         self._background = Background(self._step, watch=kernel.watch, seconds=settings.drift_seconds)
@@ -87,8 +90,17 @@ class Enforcer:
         self._desired.replace(workloads, rulesets)
         with self._lock:
             self._statuses.keep_only([item.id for item in workloads])
+            self._receiving = self._receiving & {(item.id, item.started) for item in workloads}
         if not self._settings.enabled:
             self._all_off(workloads)
+        self._background.wake()
+
+    def notice(self, workloads: Sequence[Workload]) -> None:
+        """What runs, while it is not known what should hold: only quarantines are kept, also for who starts meanwhile.
+
+        Those of host-network workloads wait for `desire`, and so does every release. Returns at once.
+        """
+        self._desired.notice(workloads)
         self._background.wake()
 
     def restore(self, quarantines: Sequence[Quarantine]) -> None:
@@ -231,16 +243,18 @@ class Enforcer:
                 self._receiving.add(run)
 
     def _prove(self, occupied: Occupied, settled: Settled) -> None:
-        """A quarantine whose rules were put back, or that this process has not proven yet, is proven (again).
+        """A quarantine whose rules were put back, or whose proof does not rest on what is so now, is proven (again).
 
         The namespace stays locked until it is told: an order or a release has the last word, whichever comes later.
         """
         with self._place(occupied).lock:
             for member in occupied.members:
                 order = self._desired.quarantine(member.id)
-                if order is None or self._refusal(member) or self._cgroup_is_gone(occupied, member):
+                if order is None or self._cgroup_is_gone(occupied, member):
                     continue
-                if self._proven.get(member.id) == (occupied.netns.inode, member.started) and not settled.drift:
+                if self._refusal(member) and order.state is not QuarantineState.VERIFIED:
+                    continue
+                if self._proven.get(member.id) == _grounds(member, settled) and not settled.drift:
                     continue
                 done = self._isolate(member, order, occupied, settled)
                 if self._desired.quarantine(member.id) is done:
@@ -257,7 +271,7 @@ class Enforcer:
 
     def _isolate(self, workload: Workload, order: Quarantine, occupied: Occupied, settled: Settled) -> Quarantine:
         if self._cgroup_is_gone(occupied, workload):
-            raise EnforcementFailed(f"the cgroup of {workload.name} is gone")
+            raise EnforcementFailed(UNPLACED)
         with self._lock:
             self._receiving.discard((workload.id, workload.started))
         done = isolate(
@@ -271,11 +285,11 @@ class Enforcer:
         )
         self._desired.settled(done)
         with self._lock:
-            self._proven[workload.id] = occupied.netns.inode, workload.started
+            self._proven[workload.id] = _grounds(workload, settled)
         return done
 
     def _cgroup_is_gone(self, occupied: Occupied, workload: Workload) -> bool:
-        """Nothing in a host's own namespace is that workload's any more."""
+        """Nothing in a host's own namespace is that workload's: any more, or for want of a slot."""
         return occupied.host and self._desired.scope_of(workload) is None
 
     def _refusal(self, workload: Workload) -> str:
@@ -298,11 +312,7 @@ class Enforcer:
             if self._place(item).held is None:
                 with contextlib.suppress(EnforcementFailed):
                     names |= slot_names(self._kernel.read(item.netns))
-        try:
-            self._desired.assign(names)
-        except EnforcementFailed as error:
-            for item in hosts:
-                self._tell_all(item, EnforcementState.FAILED, str(error), ())
+        self._desired.assign(names)
 
     def _place(self, occupied: Occupied) -> Place:
         with self._lock:
@@ -341,6 +351,8 @@ class Enforcer:
             mine, why = state_of(member, occupied, state, reason)
             if ruleset is None and mine is EnforcementState.IN_FORCE:
                 mine, why = EnforcementState.OFF, "no ruleset was compiled for it"
+            elif occupied.host and mine in STANDING and self._desired.slot_of(member) is None:
+                mine, why = EnforcementState.FAILED, UNPLACED
             digest = ruleset.digest if ruleset is not None else ""
             self._tell(member, mine, why, digest=digest, checks=checks, drifted=drifted)
 
@@ -367,6 +379,11 @@ class Enforcer:
             )
         if news is not None:
             self._report(news)
+
+
+def _grounds(workload: Workload, settled: Settled) -> Grounds:
+    opened = settled.sealed.problem if settled.sealed is not None else ""
+    return workload.netns or 0, workload.started, workload.containment, workload.containment_reason, opened
 
 
 def _words(error: Exception) -> str:

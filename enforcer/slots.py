@@ -43,10 +43,9 @@ class Slot:
 
 
 def assign_slots(wanted: Sequence[str], taken: Mapping[int, str], observed: Iterable[str]) -> dict[int, str]:
-    """Slot -> workload id for all of `wanted`: as before, else as the names of chains in the kernel say, else free.
+    """Slot -> workload id for `wanted`: as before, else as the names of chains in the kernel say, else free.
 
-    Raises:
-        EnforcementFailed: there are more than 255 host-network workloads.
+    There are 255: of more workloads the last get none.
     """
     slots = {slot: workload for slot, workload in taken.items() if workload in wanted}
     remembered = dict(filter(None, (_parse_chain(name) for name in observed)))
@@ -58,9 +57,8 @@ def assign_slots(wanted: Sequence[str], taken: Mapping[int, str], observed: Iter
             reserved = set(slots) | set(remembered.values())
             free = (number for number in range(1, LAST_SLOT + 1) if number not in reserved)
             slot = next(free, 0) or next((n for n in range(1, LAST_SLOT + 1) if n not in slots), 0)
-        if not slot:
-            raise EnforcementFailed(f"more than {LAST_SLOT} host-network workloads on one host")
-        slots[slot] = workload
+        if slot:
+            slots[slot] = workload
     return slots
 
 

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from enforcer.owners import Occupied
 from ringfence.model.enforcement import Enforcement, EnforcementState
 from ringfence.model.quarantine import Check
-from ringfence.model.workload import Containment, Workload, WorkloadKind
+from ringfence.model.workload import SHARES_HOST, Containment, Workload, WorkloadKind
 
 REFRESH = timedelta(seconds=30)
 """An unchanged status is told again this often, so that `verified` does not look old."""
 HOST_NETWORK = "host network: connections from outside are judged by their first data"
+UNPLACED = "its cgroup was not found, or no slot is free: no rule stands for it"
 UNDOABLE = "it holds CAP_NET_ADMIN in its namespace and could undo the rules there; pause or stop it instead"
 
 
@@ -103,7 +104,10 @@ def state_of(
 
 
 def containment_checks(workload: Workload) -> tuple[Check, ...]:
-    """A failed check for what could undo its own rules."""
-    if workload.containment is not Containment.HOST_SIDE:
+    """A failed check for what could undo its own rules, or go another way than by its network."""
+    undone = {Containment.HOST_SIDE: UNDOABLE, Containment.NOT_CONTAINABLE: workload.containment_reason}
+    if workload.containment in undone:
+        return (Check(name="cannot be undone from inside", passed=False, detail=undone[workload.containment]),)
+    if workload.containment_reason in ("", SHARES_HOST):
         return ()
-    return (Check(name="cannot be undone from inside", passed=False, detail=UNDOABLE),)
+    return (Check(name="no way round it", passed=False, detail=workload.containment_reason),)

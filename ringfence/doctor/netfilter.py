@@ -124,19 +124,27 @@ def _settings(inside: Inside) -> Check:
 
 
 def backends(config: Config, host: Host) -> tuple[Check, ...]:
-    """Which backend `iptables` is, and whether rules stand on both sides of this namespace (read only)."""
+    """Which backend `iptables` and `ip6tables` are, and whether rules stand on both sides here (read only)."""
     if host.find("iptables") is None:
         return (BACKENDS.fail("backend", "iptables is not installed", "install the package iptables"),)
     version = host.run(["iptables", "--version"])
     if not version.worked:
         return (BACKENDS.unknown("backend", f"iptables does not say its version: {version.words}"),)
-    words = version.output.strip()
-    backend = "nft" if "nf_tables" in words else "legacy"
-    wished = config.enforce.backend
-    return (
-        BACKENDS.ok("backend", f"{words}: {backend}" + ("" if wished == "auto" else f"; configured: {wished}")),
-        _mix(host),
-    )
+    return _backend(version.output.strip(), config.enforce.backend, host), _mix(host)
+
+
+def _backend(words: str, wished: str, host: Host) -> Check:
+    backend = _named(words)
+    told = f"{words}: {backend}" + ("" if wished == "auto" else f"; configured: {wished}")
+    ipv6 = host.run(["ip6tables", "--version"])
+    if ipv6.worked and _named(ipv6.output) != backend:
+        told = f"{told}; but ip6tables is {_named(ipv6.output)}"
+        return BACKENDS.warn("backend", told, "set both alternatives, iptables and ip6tables, to the same side")
+    return BACKENDS.ok("backend", told)
+
+
+def _named(version: str) -> str:
+    return "nft" if "nf_tables" in version else "legacy"
 
 
 def _mix(host: Host) -> Check:

@@ -47,6 +47,10 @@ class Containment(StrEnum):
     NOT_CONTAINABLE = "not containable"
 
 
+SHARES_HOST = "it shares the host's network"
+"""The reason of every `CGROUP`; whatever else is in a reason of a workload that can be contained is a way round it."""
+
+
 class Method(StrEnum):
     """How an endpoint of a flow was identified. Automation refuses to act on `UNKNOWN`."""
 

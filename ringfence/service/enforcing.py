@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -34,6 +34,9 @@ class RulesetSink(Protocol):
     """The enforcer's half: takes what should hold and makes it so."""
 
     def desire(self, workloads: Sequence[Workload], rulesets: Mapping[str, Ruleset]) -> None: ...
+
+    def notice(self, workloads: Sequence[Workload]) -> None:
+        """What runs, before anything is desired: quarantines hold for it all the same."""
 
 
 class Enforcing:
@@ -71,6 +74,8 @@ class Enforcing:
         self._numbers: tuple[int, Mapping[RuleRef, int]] | None = None
         self._names: dict[int, RuleRef | None] = {}
         self._seen: dict[str, tuple[str, EnforcementState]] = {}
+        self._lock = threading.Lock()
+        """Held to change `_seen`; whoever reads it takes it as it is."""
 
     @property
     def in_force(self) -> int | None:
@@ -99,11 +104,12 @@ class Enforcing:
         """Compile if policy or inventory changed, and hand the result to the enforcer.
 
         When that fails the rules in the kernel stay as they are: the last good policy keeps holding. So they do while
-        no revision of the policy can be read.
+        no revision of the policy can be read; quarantines are kept meanwhile.
         """
         with contextlib.suppress(StoreUnavailable):
             self._policy.refresh()
         if not self._policy.known or not self._may_begin():
+            self._sink.notice(self._workloads())
             return
         current = self._policy.current
         if current.revision == self._compiled and not self._inventory_changed.is_set():
@@ -111,10 +117,15 @@ class Enforcing:
         self._inventory_changed.clear()
         self._compiled = None
         workloads = self._workloads()
+        self._forget_all_but({item.id for item in workloads})
         rulesets = compile_rulesets(current.policies, workloads, self._numbers_of(current).__getitem__, self._held())
         self._wanted = {workload: ruleset.digest for workload, ruleset in rulesets.items()}
         self._sink.desire(workloads, rulesets)
         self._compiled = current.revision
+
+    def _forget_all_but(self, workloads: Collection[str]) -> None:
+        with self._lock:
+            self._seen = {workload: news for workload, news in self._seen.items() if workload in workloads}
 
     def _may_begin(self) -> bool:
         self._begun = self._begun or self._clock()
@@ -154,9 +165,10 @@ class Enforcing:
         """Keep what the enforcer says of a workload; account for it when it is news."""
         self._state.enforcements.save(enforcement)
         news = (enforcement.digest, enforcement.state)
-        if self._seen.get(enforcement.workload) == news:
-            return
-        self._seen[enforcement.workload] = news
+        with self._lock:
+            if self._seen.get(enforcement.workload) == news:
+                return
+            self._seen[enforcement.workload] = news
         failed = enforcement.state in (EnforcementState.FAILED, EnforcementState.PARTIAL)
         metrics.RULESETS_APPLIED.labels(result="failed" if failed else "applied").inc()
         self._account(

@@ -10,11 +10,13 @@ from datetime import timedelta
 
 import pytest
 
+from enforcer.clean import clean
 from enforcer.kernel import SystemKernel
 from enforcer.netns import Netns
 from enforcer.reconcile import Enforcer
 from ringfence.clock import utc_now
 from ringfence.config import Enforce
+from ringfence.errors import EnforcementFailed
 from ringfence.model.enforcement import Drift, Enforcement, EnforcementState
 from ringfence.model.quarantine import Quarantine, QuarantineState
 from tests.support.kernel_agreement import WORKLOAD, Pair
@@ -127,6 +129,24 @@ def test_rules_of_others_are_no_drift(pair: Pair) -> None:
         pair.workload.run("ipset", "create", "theirs", "hash:ip")
         time.sleep(2.5)
         assert not drifts
+
+
+@pytest.mark.parametrize("family", ["ip", "ip6"])
+def test_rules_that_only_nft_can_show_fail_it_and_nothing_is_written_over_them(pair: Pair, family: str) -> None:
+    with enforced(pair) as (enforcer, drifts, _):
+        # Something that has no word in iptables, as a ruleset of nft's own brings it.
+        pair.workload.run("nft", f"add rule {family} filter INPUT meta mark set numgen inc mod 4")
+        generation = _generation(pair)
+        wait_until("it is told", lambda: enforcer.statuses()[0].state is EnforcementState.FAILED)
+        assert "only nft can show" in enforcer.statuses()[0].reason
+        time.sleep(2.5)
+        assert _generation(pair) == generation
+        with pytest.raises(EnforcementFailed, match="only nft can show"):
+            clean(SystemKernel(Enforce()), [pair.netns])
+        pair.workload.run("nft", "flush", "ruleset")
+        in_force = EnforcementState.IN_FORCE
+        wait_until("it is put back", lambda: enforcer.statuses()[0].state is in_force, seconds=3 * REPAIR_SECONDS)
+        assert len(drifts) == 1
 
 
 def test_nothing_is_written_while_nothing_changes(pair: Pair) -> None:

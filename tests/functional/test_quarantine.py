@@ -215,6 +215,17 @@ def test_a_restart_without_memory_keeps_it_and_proves_it_again(pair: Pair) -> No
     assert [item.state for item in proven] == [QuarantineState.VERIFIED]
 
 
+def test_before_anything_is_desired_a_restarted_workload_is_isolated_too(pair: Pair) -> None:
+    reported: Reported = []
+    again, target = enforcer_for(pair, reported), workload(pair.netns)
+    again.restore([quarantine(target, state=QuarantineState.VERIFIED)])
+    again.notice([target])
+    again.reconcile()
+    assert [item.state for item in reported if isinstance(item, Quarantine)] == [QuarantineState.VERIFIED]
+    with TcpEcho(pair.workload.path, WORKLOAD[0], 80):
+        assert probe_tcp(pair.client.path, WORKLOAD[0], 80, timeout=0.3) is not Probe.OPEN
+
+
 def test_a_new_namespace_of_the_same_workload_is_isolated_too(pair: Pair) -> None:
     reported: Reported = []
     enforcer, target = desired(pair, reported=reported)

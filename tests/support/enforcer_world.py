@@ -62,5 +62,15 @@ class World:
         return item
 
     @property
+    def quarantines(self) -> list[Any]:
+        """The quarantines that were told in the background."""
+        return self.all(Quarantine)
+
+    @property
+    def statuses(self) -> list[Any]:
+        """Every status that was told."""
+        return self.all(Enforcement)
+
+    @property
     def state(self) -> EnforcementState:
         return self.enforcer.statuses()[0].state

@@ -116,9 +116,26 @@ def test_containment_follows_what_it_could_undo(
     assert bool(found.containment_reason) is bool(words)
 
 
-def test_a_mounted_engine_socket_is_named() -> None:
-    found = parse(Mounts=[{"Source": "/var/run/docker.sock", "Destination": "/x"}])
-    assert "/var/run/docker.sock" in found.containment_reason
+@pytest.mark.parametrize(
+    ("source", "holds"),
+    [
+        ("/var/run/docker.sock", True),
+        ("/srv/engine/docker.sock", True),
+        ("/run/containerd/containerd.sock", True),
+        ("/var/run/", True),
+        ("/run", True),
+        ("/run/containerd", True),
+        ("/", True),
+        ("/var", False),
+        ("/run/shop", False),
+        ("/var/lib/docker/volumes/data/_data", False),
+        ("", False),
+    ],
+)
+def test_a_mount_that_brings_the_engines_socket_is_named(source: str, holds: bool) -> None:
+    found = parse(Mounts=[{"Source": source, "Destination": "/x"}])
+    assert found.containment is Containment.NAMESPACE
+    assert found.containment_reason.startswith(f"it holds {source}") if holds else not found.containment_reason
 
 
 def test_whoever_shares_a_namespace_is_no_better_contained() -> None:

@@ -11,7 +11,7 @@ from enforcer.netns import Netns
 from enforcer.plan import Plan, namespace_plan
 from ringfence.errors import EnforcementFailed
 from ringfence.model.workload import Containment
-from tests.support.rulesets import quarantine, ruleset, workload
+from tests.support.rulesets import START, quarantine, ruleset, workload
 
 MASK = 0x00FFFF00
 TARGET = workload(Netns(inode=7, path="/a"))
@@ -77,3 +77,16 @@ def test_the_place_of_a_workload_is_where_it_stands_now() -> None:
     assert wish.place_of(TARGET.id) is None
     wish.replace([TARGET], {})
     assert wish.place_of(TARGET.id) == wish.namespaces()[7]
+
+
+def test_before_anything_is_desired_whoever_stands_with_an_isolated_one_is_kept_while_it_runs() -> None:
+    wish, peer, other = desired(), replace(TARGET, id="peer"), replace(TARGET, id="other", netns=8)
+    wish.isolate(quarantine(TARGET))
+    wish.notice([TARGET, peer, other])
+    assert [item.id for item in wish.namespaces()[7].members] == ["peer", "w1"]
+    assert set(wish.namespaces()) == {7}
+    wish.notice([replace(TARGET, ended=START), other])
+    assert wish.namespaces() == {}
+    wish.replace([TARGET], {})
+    wish.notice([])
+    assert set(wish.namespaces()) == {7}, "from then on only what is desired counts"

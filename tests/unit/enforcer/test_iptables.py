@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from enforcer.iptables import Commands, choose_commands, other_commands, run
+from enforcer.iptables import Commands, NotInstalled, choose_commands, other_commands, run
 from enforcer.names import Family
 from enforcer.netns import Netns
 from ringfence.errors import EnforcementFailed
@@ -37,6 +37,25 @@ def test_the_backend_is_what_iptables_says_or_what_was_asked_for(
     assert choose_commands(backend, Versions(version)) == expected
 
 
+@pytest.mark.parametrize(
+    ("ipv4", "ipv6", "expected"),
+    [
+        ("(nf_tables)", "(legacy)", Commands(legacy=False, suffix="-nft")),
+        ("(legacy)", "(nf_tables)", Commands(legacy=True, suffix="-legacy")),
+        ("(nf_tables)", "(nf_tables)", Commands(legacy=False)),
+        ("(legacy)", None, Commands(legacy=True)),
+    ],
+    ids=["IPv6 is legacy", "IPv6 is nft", "the same", "no ip6tables"],
+)
+def test_both_families_have_the_backend_of_iptables(ipv4: str, ipv6: str | None, expected: Commands) -> None:
+    def versions(argv: Sequence[str], *, netns: Netns | None = None, text: str = "") -> str:
+        if argv[0] == "ip6tables" and ipv6 is None:
+            raise NotInstalled("ip6tables is not installed")
+        return f"{argv[0]} v1.8.9 {ipv6 if argv[0] == 'ip6tables' else ipv4}"
+
+    assert choose_commands("auto", versions) == expected
+
+
 def test_programs_are_named_by_family_and_backend() -> None:
     assert Commands(legacy=True, suffix="-legacy").restore(Family.IPV6) == "ip6tables-legacy-restore"
     assert Commands(legacy=False).save(Family.IPV4) == "iptables-save"
@@ -48,8 +67,10 @@ def test_an_unknown_backend_is_refused() -> None:
 
 
 def test_a_program_that_is_not_there_is_named() -> None:
-    with pytest.raises(EnforcementFailed, match="no-such-program is not installed"):
+    with pytest.raises(NotInstalled, match="no-such-program is not installed"):
         run(["no-such-program"])
+    with pytest.raises(NotInstalled, match="no-such-program is not installed"):
+        run(["env", "--", "no-such-program"])
 
 
 def test_a_failure_says_what_the_program_said() -> None:

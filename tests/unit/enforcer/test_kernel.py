@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from enforcer.change import Change
-from enforcer.kernel import SystemKernel
+from enforcer.iptables import Commands, NotInstalled
+from enforcer.kernel import SystemKernel, unseen_families
 from enforcer.names import Family
 from enforcer.netns import Netns
 from ringfence.config import Enforce
@@ -73,3 +74,34 @@ def test_the_other_backend_is_cleared_once_ours_stands_and_before_sets_go() -> N
     assert not kernel.commands.legacy
     kernel.write(NETNS, replace(CHANGE, elsewhere={Family.IPV4: "other4"}))
     assert tools.inputs == ["create a\n", "new4", "new6", "other4", "destroy b\n"]
+
+
+@pytest.mark.parametrize("family", Family)
+def test_rules_that_iptables_cannot_show_are_never_taken_for_none(family: Family) -> None:
+    def save(argv: Sequence[str], *, netns: Netns | None = None, text: str = "") -> str:
+        shown = argv[0] != Commands(legacy=False).save(family)
+        return "*filter\nCOMMIT\n" if shown else "# Table `filter' is incompatible, use 'nft' tool.\n"
+
+    with pytest.raises(EnforcementFailed, match=f"{family.label} filter table holds what only nft can show"):
+        SystemKernel(Enforce(), runner=save).read(NETNS)
+
+
+FAILED, MISSING = EnforcementFailed("ip6tables-save failed"), NotInstalled("ip6tables-save is not installed")
+
+
+@pytest.mark.parametrize(
+    ("failure", "legacy", "there", "unseen"),
+    [
+        (FAILED, False, frozenset(), True),
+        (MISSING, False, frozenset(), False),
+        (FAILED, True, frozenset({"filter"}), True),
+        (FAILED, True, frozenset({"nat"}), False),
+    ],
+    ids=["it fails", "it is not installed", "it fails over a legacy table", "there is no legacy table"],
+)
+def test_something_of_ours_may_stand_where_the_tool_fails_over_a_table(
+    failure: EnforcementFailed, legacy: bool, there: frozenset[str], unseen: bool
+) -> None:
+    tables = {Family.IPV4: frozenset[str](), Family.IPV6: there}
+    found = unseen_families({Family.IPV6: failure}, Commands(legacy=legacy), tables)
+    assert found == ({Family.IPV6} if unseen else frozenset())

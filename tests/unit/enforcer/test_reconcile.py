@@ -12,6 +12,8 @@ from enforcer.names import IN, Family
 from enforcer.observed import ObservedRule
 from enforcer.pace import FIGHT_PAUSE, FIGHT_REPAIRS
 from enforcer.proof import isolates
+from enforcer.slots import LAST_SLOT
+from enforcer.status import UNPLACED
 from ringfence.config import Enforce
 from ringfence.errors import EnforcementFailed
 from ringfence.model.enforcement import Drift, Enforcement, EnforcementState
@@ -128,20 +130,44 @@ def test_an_order_that_fails_is_tried_again_and_told() -> None:
     assert later.state is QuarantineState.VERIFIED
 
 
-def test_a_probe_that_gets_through_makes_it_partial() -> None:
-    world = World()
-    world.desire()
-    world.kernel.namespaces[1].leaks = ("UDP to 10.0.0.254",)
-    done = world.enforcer.order(world.target, quarantine(world.target))
-    assert done.state is QuarantineState.PARTIAL
-
-
 def test_a_quarantine_restored_without_memory_is_proven_and_told() -> None:
     world = World()
     world.enforcer.restore([quarantine(world.target, state=QuarantineState.VERIFIED)])
     world.desire()
     proven = world.only(Quarantine)
     assert proven.state is QuarantineState.VERIFIED
+
+
+def test_a_workload_that_restarts_before_anything_is_desired_is_isolated_all_the_same() -> None:
+    world = World()
+    world.enforcer.restore([quarantine(world.target, state=QuarantineState.VERIFIED)])
+    second = world.kernel.add(2)
+    moved, other = replace(world.target, netns=2, netns_path=second.path), replace(world.target, id="w2")
+    world.enforcer.notice([moved, other])
+    world.enforcer.reconcile()
+    assert world.only(Quarantine).state is QuarantineState.VERIFIED
+    assert isolates(world.kernel.read(second))
+    assert world.kernel.writes == [2], "what nobody isolates stays as it is"
+    with pytest.raises(EnforcementFailed, match="not known yet"):
+        world.enforcer.release(quarantine(moved), moved)
+    world.kernel.namespaces[2].tables[Family.IPV4][IN] = []
+    world.seconds = 100.0
+    world.enforcer.reconcile()
+    assert world.only(Drift).workload == "w1"
+
+
+def test_what_holds_for_others_in_a_hosts_namespace_stays_until_something_is_desired() -> None:
+    world = World()
+    target = workload(world.netns, containment=Containment.CGROUP, cgroup="docker/abc")
+    other = replace(target, id="w2", cgroup="docker/b")
+    world.desire(target, other)
+    world.enforcer = world.restarted()
+    world.enforcer.restore([quarantine(target)])
+    world.enforcer.notice([target, other])
+    world.enforcer.reconcile()
+    assert len(world.kernel.writes) == 1
+    world.desire(target, other)
+    assert world.only(Quarantine).state is QuarantineState.VERIFIED
 
 
 @pytest.mark.parametrize(
@@ -258,6 +284,20 @@ def test_a_member_of_the_hosts_namespace_without_a_cgroup_is_never_called_enforc
     assert world.enforcer.slots() == {1: "w2"}
 
 
+@pytest.mark.parametrize("lacking", ["its cgroup", "a slot"])
+def test_a_host_network_workload_without_a_rule_is_never_called_enforced(lacking: str) -> None:
+    world = World()
+    target = workload(world.netns, id="w999", containment=Containment.CGROUP, cgroup="docker/abc")
+    others = [replace(target, id=f"w{number}") for number in range(LAST_SLOT)] if lacking == "a slot" else []
+    world.gone |= {"docker/abc"} if lacking == "its cgroup" else set()
+    for _ in range(2):
+        world.seconds += 100.0
+        world.desire(*others, target)
+    told = {(item.workload, item.state) for item in world.statuses}
+    assert told == {*((item.id, EnforcementState.IN_FORCE) for item in others), ("w999", EnforcementState.FAILED)}
+    assert [item.reason for item in world.enforcer.statuses() if item.workload == "w999"] == [UNPLACED]
+
+
 def test_a_report_from_a_rule_somebody_put_above_names_it() -> None:
     world = World()
     world.desire()
@@ -300,42 +340,6 @@ def test_a_quarantine_stands_although_the_ruleset_cannot_be_expressed(earlier: R
     assert (len(rules) > 1) is (earlier is not None), "the ruleset before it is still there"
 
 
-def test_interfaces_are_sealed_for_a_quarantine_and_looked_at_every_two_seconds() -> None:
-    world = World()
-    world.desire()
-    order = world.enforcer.order(world.target, quarantine(world.target))
-    assert order.state is QuarantineState.VERIFIED, order.proof
-    namespace = world.kernel.namespaces[1]
-    assert namespace.seal is not None
-    namespace.seal = None
-    world.enforcer.reconcile()
-    assert namespace.seal is not None
-    assert ["veth0" in str(item) for item in world.all(Drift)] == [True]
-    world.enforcer.release(order)
-    assert namespace.seal is None
-
-
-def test_what_cannot_be_sealed_is_partial() -> None:
-    world = World()
-    world.kernel.namespaces[1].unsealable = "eth0 is a macvlan"
-    world.desire()
-    order = world.enforcer.order(world.target, quarantine(world.target))
-    assert order.state is QuarantineState.PARTIAL
-    assert order.proof is not None
-    assert [item.detail for item in order.proof.checks if not item.passed] == ["eth0 is a macvlan; closed"]
-
-
-def test_an_isolated_host_network_workload_receives_nothing_until_it_is_released() -> None:
-    world = World()
-    target = workload(world.netns, containment=Containment.CGROUP, cgroup="docker/abc")
-    world.desire(target)
-    order = world.enforcer.order(target, quarantine(target))
-    assert order.state is QuarantineState.VERIFIED, order.proof
-    assert world.kernel.deaf == {"/fake/docker/abc"}
-    world.enforcer.release(order)
-    assert world.kernel.deaf == set()
-
-
 @pytest.mark.parametrize("running", [True, False], ids=["its workload runs", "its workload is gone"])
 def test_after_a_restart_a_release_waits_until_it_is_known_what_should_hold_instead(running: bool) -> None:
     world = World()
@@ -372,25 +376,10 @@ def test_switched_off_a_release_is_none_while_the_isolation_stands() -> None:
     assert world.enforcer.release(done, world.target).state is QuarantineState.RELEASED
 
 
-def test_whatever_isolating_meets_the_release_lets_its_sockets_receive_again() -> None:
+def test_runs_that_are_over_are_forgotten() -> None:
     world = World()
-    target = workload(world.netns, containment=Containment.CGROUP, cgroup="docker/abc")
-    world.desire(target)
-    world.kernel.cut_raises = OSError(24, "Too many open files")
-    with pytest.raises(OSError, match="Too many"):
-        world.enforcer.order(target, quarantine(target))
-    assert world.kernel.deaf == {"/fake/docker/abc"}
-    world.enforcer.release(quarantine(target), target)
-    assert world.kernel.deaf == set()
-
-
-def test_an_isolated_host_network_workload_that_dies_fails_nobody_else() -> None:
-    world = World()
-    target = workload(world.netns, containment=Containment.CGROUP, cgroup="docker/abc")
-    other = replace(target, id="w2", cgroup="docker/b")
-    world.desire(target, other)
-    world.enforcer.order(target, quarantine(target))
-    world.gone.add("docker/abc")
-    world.desire(target, other)
-    assert {item.workload: item.state for item in world.enforcer.statuses()}["w2"] is EnforcementState.IN_FORCE
-    assert world.enforcer.order(target, quarantine(target)).state is QuarantineState.FAILED
+    for number in range(3):
+        again = {"containment": Containment.CGROUP, "cgroup": f"docker/{number}", "started": world.now()}
+        world.desire(workload(world.netns, **again))
+        world.seconds += 1.0
+    assert len(world.enforcer._receiving) == 1

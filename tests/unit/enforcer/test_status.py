@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from enforcer.status import REFRESH, Statuses
+import pytest
+
+from enforcer.netns import Netns
+from enforcer.status import REFRESH, Statuses, containment_checks
 from ringfence.model.enforcement import EnforcementState
-from tests.support.rulesets import START
+from ringfence.model.workload import SHARES_HOST, Containment
+from tests.support.rulesets import START, workload
 
 SECOND = timedelta(seconds=1)
 
@@ -48,3 +52,24 @@ def test_who_is_gone_is_forgotten() -> None:
     statuses.note("w", EnforcementState.IN_FORCE, at=START)
     statuses.keep_only([])
     assert statuses.all() == ()
+
+
+SOCKET = "it holds /run/docker.sock, so it can start containers without any limit"
+
+
+@pytest.mark.parametrize(
+    ("containment", "reason", "failed"),
+    [
+        (Containment.NAMESPACE, "", ""),
+        (Containment.CGROUP, SHARES_HOST, ""),
+        (Containment.NAMESPACE, SOCKET, "no way round it"),
+        (Containment.CGROUP, f"{SHARES_HOST}; {SOCKET}", "no way round it"),
+        (Containment.HOST_SIDE, "it has CAP_NET_ADMIN", "cannot be undone from inside"),
+        (Containment.NOT_CONTAINABLE, "it is privileged", "cannot be undone from inside"),
+    ],
+)
+def test_what_a_quarantine_cannot_hold_is_a_failed_check(containment: Containment, reason: str, failed: str) -> None:
+    target = workload(Netns(inode=1, path="/a"), containment=containment, containment_reason=reason)
+    checks = containment_checks(target)
+    assert [item.name for item in checks if not item.passed] == ([failed] if failed else [])
+    assert all(item.detail for item in checks)

@@ -118,3 +118,12 @@ def test_a_side_that_may_not_be_read_is_unknown() -> None:
 def test_an_iptables_that_does_not_say_its_version_is_unknown() -> None:
     (only,) = backends(Config(), AnsweringHost(commands=ALL_COMMANDS, answer=lambda command: Ran(code=1, error="bad")))
     assert only.state is CheckState.UNKNOWN
+
+
+def test_an_ip6tables_of_another_backend_is_a_warning() -> None:
+    def answer(command: Sequence[str]) -> Ran:
+        return Ran(code=0, output="ip6tables v1.8.9 (legacy)\n") if command[0] == "ip6tables" else VERSION
+
+    backend, _ = backends(Config(), AnsweringHost(answer=answer))
+    assert backend.state is CheckState.WARN
+    assert backend.detail == "iptables v1.8.9 (nf_tables): nft; but ip6tables is legacy"

@@ -1,6 +1,7 @@
 """From policy and inventory to rules: compiled when one of them changed, and reports are accounted for as news."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,9 +35,13 @@ policies:
 class RecordingSink:
     def __init__(self) -> None:
         self.desired: list[Mapping[str, Ruleset]] = []
+        self.noticed: list[Sequence[Workload]] = []
 
     def desire(self, workloads: Sequence[Workload], rulesets: Mapping[str, Ruleset]) -> None:
         self.desired.append(rulesets)
+
+    def notice(self, workloads: Sequence[Workload]) -> None:
+        self.noticed.append(workloads)
 
 
 def _enforcing(estate: Estate, sink: RecordingSink, **options: Any) -> Enforcing:
@@ -44,9 +49,8 @@ def _enforcing(estate: Estate, sink: RecordingSink, **options: Any) -> Enforcing
         policy=PolicyInForce(estate.state.policies),
         state=estate.state,
         sink=sink,
-        workloads=lambda: (API, DB),
         account=estate.audit.append,
-        **{"clock": lambda: NOW, **options},
+        **{"clock": lambda: NOW, "workloads": lambda: (API, DB), **options},
     )
 
 
@@ -57,12 +61,14 @@ def test_the_kernel_keeps_what_it_has_until_the_inventory_is_complete(tmp_path: 
         enforcing = _enforcing(estate, sink, settled=lambda: settled[0])
         enforcing.step()
         assert (sink.desired, enforcing.in_force) == ([], None)
+        assert sink.noticed == [(API, DB)], "quarantines are kept meanwhile"
         settled[0] = True
         enforcing.step()
         settled[0] = False
         enforcing.inventory_changed()
         enforcing.step()
         assert len(sink.desired) == 2, "an engine that falls silent later holds nothing up"
+        assert len(sink.noticed) == 1
 
 
 def test_an_engine_that_never_answers_holds_the_first_rules_up_for_a_while_only(tmp_path: Path) -> None:
@@ -98,6 +104,19 @@ def test_an_enforcement_is_accounted_for_once_per_change(tmp_path: Path) -> None
         enforcing.note_enforcement(held)
         assert estate.actions() == ["enforcer: ruleset applied db"]
         assert estate.state.enforcements.get(DB.id) == held
+
+
+def test_what_was_told_of_workloads_that_are_gone_is_forgotten(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        known, old = [DB], [container(f"old{number}", address="10.0.0.9") for number in range(3)]
+        enforcing = _enforcing(estate, RecordingSink(), workloads=lambda: tuple(known))
+        held = Enforcement(workload=DB.id, host="h1", state=EnforcementState.OFF, digest="", since=NOW)
+        for workload in (DB, *old):
+            enforcing.note_enforcement(replace(held, workload=workload.id))
+        enforcing.step()
+        assert set(enforcing._seen) == {DB.id}
+        enforcing.note_enforcement(held)
+        assert estate.actions().count("enforcer: ruleset applied db") == 1
 
 
 def test_a_drift_whose_finding_could_not_be_kept_at_once_is_told_once(tmp_path: Path) -> None:
@@ -250,6 +269,7 @@ def test_while_no_revision_can_be_read_the_kernel_keeps_what_it_has(tmp_path: Pa
         enforcing.inventory_changed()
         enforcing.step()
         assert (sink.desired, enforcing.in_force) == ([], None)
+        assert sink.noticed == [(API, DB)]
         estate.state.policies.apply(text=POLICY, author="ada", reason="", at=NOW)
         enforcing.step()
         assert enforcing.in_force is None
