@@ -92,6 +92,21 @@ def test_a_host_network_workload_that_is_gone_is_still_who_its_connections_were_
     assert final["src_workload"] == opened["src_workload"]
 
 
+def test_what_was_denied_in_a_namespace_is_over_with_it_and_the_same_packet_later_is_another_attempt() -> None:
+    ping = {"rule_number": 30, "ingress": False, "protocol": 1, "icmp_type": 8, "icmp_id": 1}
+    world = World(*standard_world(), workload("first", LENT, "10.1.0.9"))
+    world.tick(refused(LENT, "10.1.0.9:0>10.1.0.3:0", at=0.5, **ping), at=1)
+    world.tick(at=2)
+    world.inventory.replace("test", Listing(workloads=standard_world()), START + timedelta(seconds=3))
+    (over,) = world.tick(at=5, gone=[LENT])
+    assert (over["src_name"], over["end_reason"], over["ended"]) == ("first", "denied", START + timedelta(seconds=0.5))
+    second = workload("second", LENT, "10.1.0.9", started=START + timedelta(seconds=12))
+    world.inventory.replace("test", Listing(workloads=(*standard_world(), second)), second.started)
+    world.tick(refused(LENT, "10.1.0.9:0>10.1.0.3:0", at=13, **ping), at=14)
+    (other,) = world.tick(at=15)
+    assert (other["src_name"], other["src_packets"]) == ("second", 1)
+
+
 def on_host(name: str, started: datetime) -> Workload:
     return workload(name, HOST, network="host", network_kind=NetworkKind.HOST, started=started)
 
