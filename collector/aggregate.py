@@ -110,7 +110,7 @@ class Aggregator:
         touched += [self._end_legs(self._in_namespace(inode), Gone.NAMESPACE) for inode in gone]
         touched.append(self._dying())
         self._finish(np.unique(np.concatenate(touched)))
-        self._finish_idle(now_ns)
+        self._finish_idle(now_ns, gone)
         table = self._write(hold)
         self._release(now_ns)
         return table
@@ -309,12 +309,13 @@ class Aggregator:
         flows["reason"][rows] = np.where(refused, Reason.DENIED, reason)
         flows["ended"][rows], flows["final"][rows], flows["dirty"][rows] = ended, True, True
 
-    def _finish_idle(self, now_ns: int) -> None:
-        """A denied attempt that nothing tracks ends when no packet comes any more."""
+    def _finish_idle(self, now_ns: int, gone: Sequence[int]) -> None:
+        """A denied attempt that nothing tracks ends when no packet comes any more, or none can."""
         legs, flows = self._legs.rows, self._flows.rows
         rows = np.flatnonzero(legs["used"] & legs["alive"] & (legs["kind"] > 0))
         pause = np.minimum(legs["pause"][rows] * 2 + legs["pause"][rows] // 4, LONGEST_PAUSE_NS)
-        rows = rows[now_ns - legs["last"][rows] > np.maximum(pause, self._idle)]
+        idle = now_ns - legs["last"][rows] > np.maximum(pause, self._idle)
+        rows = rows[idle | np.isin(legs["netns"][rows], np.array(gone, np.uint64))]
         flow = legs["flow"][rows]
         legs["alive"][rows] = False
         legs["stop"][rows] = legs["last"][rows]

@@ -1,14 +1,15 @@
 """Attribution: which workload an end of a flow is, and how that is known.
 
-The namespace that reported names its workload (`netns`). The other end is whoever held the address when the flow
-started, on the same host (`interval`, or `nat` through the translated address). Two candidates are `unknown`.
+The namespace that reported names its workload (`netns`): whose it was when the connection began there. The other end is
+whoever held the address when the flow started, on the same host (`interval`, or `nat` through the translated address).
+Two candidates are `unknown`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from ipaddress import ip_address
 from socket import AF_INET
 from typing import Any
@@ -17,14 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collector.inventory import Snapshot
+from collector.tenancy import EARLY_NS, FOREVER, Tenancy, apart, nanoseconds, tenancy
 from collector.wire import hash_words
 from ringfence.model.workload import Address, Method, NetworkKind, Workload, WorkloadKind
 
-EARLY = timedelta(seconds=1)
-"""A first packet may precede the moment at which the engine says that a container started."""
 MAX_ANSWERS = 100_000
 """Answers kept; a scan of more addresses than this only costs time."""
-_FOREVER = 1 << 62
 _WIDE = frozenset({NetworkKind.OVERLAY, NetworkKind.MACVLAN})
 
 
@@ -41,6 +40,10 @@ class Endpoint:
 
 
 UNKNOWN = Endpoint()
+
+
+_Run = tuple[str, datetime]
+"""Id and start of a workload's run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +67,21 @@ class Attribution:
         self._numbers: dict[Endpoint, int] = {}
         self._answers: dict[tuple[Any, ...], tuple[int, int, int]] = {}
         self._hosts: dict[str, int] = {}
+        self._slotted: Mapping[int, str] = {}
+        self._seats: set[tuple[int, _Run]] = set()
+        """Every slot and the run that had it, for as long as the inventory knows the run."""
         self.refresh()
 
     def refresh(self) -> bool:
-        """Take up the inventory's present state; True when it changed."""
-        snapshot = self._take()
-        if snapshot is self._snapshot:
+        """Take up the inventory's and the slots' present state; True when it changed."""
+        snapshot, slotted = self._take(), self._slots()
+        if snapshot is self._snapshot and slotted == self._slotted:
             return False
-        self._snapshot = snapshot
+        self._snapshot, self._slotted = snapshot, slotted
         self._answers.clear()
         # Containers come and go: who went must not stay here.
         self.endpoints, self._numbers = [UNKNOWN], {UNKNOWN: 0}
-        self._by_id = {item.id: item for item in sorted(snapshot.workloads, key=lambda item: item.running)}
+        self._note_tenants(snapshot)
         self._holdings = _holdings(snapshot)
         pairs = {(inode, address) for inode, held in snapshot.local.items() for address in held}
         for item in snapshot.workloads:
@@ -83,6 +89,15 @@ class Attribution:
                 pairs |= {(item.netns, address) for part in item.attachments for address in part.addresses}
         self._local = np.sort(_pair_hashes(pairs))
         return True
+
+    def _note_tenants(self, snapshot: Snapshot) -> None:
+        runs = {(item.id, item.started): item for item in snapshot.workloads}
+        latest = {run[0]: run for run in sorted(runs, key=lambda run: (runs[run].running, run[1]))}
+        self._seats |= {(slot, latest[workload]) for slot, workload in self._slotted.items() if workload in latest}
+        self._seats = {(slot, run) for slot, run in self._seats if run in runs}
+        self._by_slot = _grouped((slot, runs[run]) for slot, run in self._seats)
+        self._by_inode = _grouped((item.netns, item) for item in snapshot.workloads if item.netns is not None)
+        self._tenancies: dict[tuple[int, int], Tenancy] = {}
 
     def local(self, inodes: NDArray[Any], family: NDArray[Any], words: NDArray[Any]) -> NDArray[np.bool_]:
         """Whether each namespace (n,) holds the address (n x 2 words) itself; loopback always is."""
@@ -123,7 +138,8 @@ class Attribution:
     ) -> NDArray[np.int32]:
         """Endpoint numbers (n,). `inodes` 0: that end's namespace did not report; `hosts` -1: the host is not known.
 
-        `nat`: the address is a translated one; `words` (n x 2) addresses; `starts` in nanoseconds.
+        `nat`: the address is a translated one; `words` (n x 2) addresses; `starts` in nanoseconds,
+        of the connection in that end's namespace where it reported, else of the flow.
         """
         if not len(words):
             return np.zeros(0, np.int32)
@@ -137,7 +153,7 @@ class Attribution:
         result: NDArray[np.int32] = answers[back, 0].astype(np.int32)
         outside = np.flatnonzero((starts < answers[back, 1]) | (starts >= answers[back, 2]))
         for row in outside:
-            result[row] = self._find(asked[back[row]], int(starts[row]))[0]
+            result[row] = self._answer(asked[back[row]], int(starts[row]))[0]
         return result
 
     def _machine(self, workload: Workload) -> str:
@@ -162,20 +178,42 @@ class Attribution:
         """Endpoint number and the time [from, until) in which the answer holds."""
         inode, slot, host, nat, family, raw = key
         address = _address(family, raw)
-        owner = self._current.owners.get(inode) if inode else None
-        if owner is not None:
-            if slot and owner.kind is WorkloadKind.HOST:
-                owner = self._by_id.get(self._slots().get(slot, ""), owner)
-            held = [item for item in self._holdings.get(address, ()) if item.workload.id == owner.id]
-            return self._number(owner, Method.NETNS, held[-1].network if held else None), 0, _FOREVER
-        return self._find_holder(address, host, nat, start)
+        tenant, since, until = self._tenant(inode, slot, start)
+        if tenant is not None:
+            held = [item for item in self._holdings.get(address, ()) if item.workload.id == tenant.id]
+            return self._number(tenant, Method.NETNS, held[-1].network if held else None), since, until
+        number, first, last = self._find_holder(address, host, nat, start)
+        return number, max(since, first), min(until, last)
+
+    def _tenant(self, inode: int, slot: int, start: int) -> tuple[Workload | None, int, int]:
+        """Whose the namespace was then, in a host's whose the slot was; and the time in which that holds."""
+        if inode not in self._by_inode:
+            return None, 0, FOREVER
+        tenant, since, until = self._tenancy_of(inode, 0).at(start)
+        if slot not in self._by_slot or tenant is None or tenant.kind is not WorkloadKind.HOST:
+            return tenant, since, until
+        seated, first, last = self._tenancy_of(0, slot).at(start)
+        return seated or tenant, max(since, first), min(until, last)
+
+    def _tenancy_of(self, inode: int, slot: int) -> Tenancy:
+        """That of an inode or, where it is 0, of a slot; worked out when it is asked for."""
+        known = self._tenancies.get((inode, slot))
+        if known is None:
+            known = self._tenancies[inode, slot] = self._of_inode(inode) if inode else tenancy(self._by_slot[slot])
+        return known
+
+    def _of_inode(self, inode: int) -> Tenancy:
+        owner, runs = self._current.owners[inode], self._by_inode[inode]
+        if owner.kind is WorkloadKind.HOST:
+            runs = [item for item in runs if item.kind is WorkloadKind.HOST]  # the others are told apart by slots
+        # A number that one namespace only has had is its owner's, whatever the engine's clock says.
+        return tenancy(runs, None if any(apart(owner, item) for item in runs) else owner)
 
     def _find_holder(self, address: Address, host: int, nat: bool, start: int) -> tuple[int, int, int]:
         every = self._holdings.get(address, [])
         found = [item for item in every if item.since <= start < item.until]
-        early = int(EARLY.total_seconds() * 1e9)
         if not found:
-            found = [item for item in every if item.since - early <= start < item.until]
+            found = [item for item in every if item.since - EARLY_NS <= start < item.until]
         near = [item for item in found if self._hosts.get(self._machine(item.workload), -2) == host]
         if not near and host >= 0:
             near = [item for item in found if item.wide]
@@ -183,16 +221,16 @@ class Attribution:
             near = found
         if len({item.workload.id for item in near}) == 1:
             item = near[-1]
-            edges = sorted({edge for other in every for edge in (other.since, other.until)} | {0, _FOREVER})
+            edges = sorted({edge for other in every for edge in (other.since, other.until)} | {0, FOREVER})
             since = max((edge for edge in edges if edge <= start), default=0)
-            until = min((edge for edge in edges if edge > start), default=_FOREVER)
+            until = min((edge for edge in edges if edge > start), default=FOREVER)
             return self._number(item.workload, Method.NAT if nat else Method.INTERVAL, item.network), since, until
         if every:
             return 0, start, start + 1
         for network, workload in self._current.external:
             if address in network:
-                return self._number(workload, Method.STATIC, None), 0, _FOREVER
-        return self._outside(address), 0, _FOREVER
+                return self._number(workload, Method.STATIC, None), 0, FOREVER
+        return self._outside(address), 0, FOREVER
 
     def _outside(self, address: Address) -> int:
         special = address.is_multicast or address.is_loopback or address.is_link_local or address.is_unspecified
@@ -246,6 +284,13 @@ def _per_unique(column: NDArray[Any], answer: Callable[[int], Any], dtype: Any) 
     return np.array([answer(int(item)) for item in unique], dtype)[back]
 
 
+def _grouped(pairs: Iterable[tuple[int, Workload]]) -> dict[int, list[Workload]]:
+    found: dict[int, list[Workload]] = {}
+    for number, item in pairs:
+        found.setdefault(number, []).append(item)
+    return found
+
+
 def _holdings(snapshot: Snapshot) -> dict[Address, list[_Holding]]:
     found: dict[Address, list[_Holding]] = {}
     for workload in snapshot.workloads:
@@ -257,21 +302,19 @@ def _holdings(snapshot: Snapshot) -> dict[Address, list[_Holding]]:
             wide = part.kind in _WIDE or workload.kind is WorkloadKind.HOST
             until = part.until or workload.ended
             for address in part.addresses:
-                holding = _Holding(workload, part.network, wide, _ns(part.since), _ns(until) if until else _FOREVER)
+                holding = _Holding(
+                    workload, part.network, wide, nanoseconds(part.since), nanoseconds(until) if until else FOREVER
+                )
                 found.setdefault(address, []).append(holding)
     for inode, local in snapshot.local.items():
         owner = snapshot.owners.get(inode)
         if owner is None:
             continue
         for address, since in local.items():
-            if not any(item.workload.id == owner.id and item.until == _FOREVER for item in found.get(address, ())):
+            if not any(item.workload.id == owner.id and item.until == FOREVER for item in found.get(address, ())):
                 wide = owner.kind is WorkloadKind.HOST
                 # Seen late does not mean held late: it counts from the workload's start.
-                start = min(_ns(since), _ns(owner.started))
-                end = _ns(owner.ended) if owner.ended else _FOREVER
+                start = min(nanoseconds(since), nanoseconds(owner.started))
+                end = nanoseconds(owner.ended) if owner.ended else FOREVER
                 found.setdefault(address, []).append(_Holding(owner, None, wide, start, end))
     return found
-
-
-def _ns(moment: datetime) -> int:
-    return int(moment.timestamp() * 1_000_000) * 1000

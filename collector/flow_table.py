@@ -152,7 +152,8 @@ class RowBuilder:
                 nat=moved,
                 family=first["family"],
                 words=words,
-                starts=flow["start"],
+                # A server may have begun after the first try to reach it, and in place of a former one.
+                starts=np.where(there, legs["start"][leg], flow["start"]),
             )
         columns: dict[str, Any] = {}
         for side, found in numbers.items():

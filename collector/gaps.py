@@ -41,8 +41,9 @@ class Gaps:
         known = self._known.get((cause, source))
         if known is None or figure < known.figure:
             known = self._known[cause, source] = _Known(0 if known else figure, now if known is None else known.at)
-        lost, started = figure - known.figure, known.at
-        if lost and now - started < SHORTEST:
+        # The clock may have been set back.
+        lost, started = figure - known.figure, min(known.at, now)
+        if lost and timedelta(0) <= now - known.at < SHORTEST:
             return None
         self._known[cause, source] = _Known(figure, now)
         if not lost:

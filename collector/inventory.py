@@ -183,15 +183,19 @@ class Inventory:
 def owners(workloads: Sequence[Workload]) -> dict[int, Workload]:
     """The workload whose namespace it is, per inode: a host, then a running one that did not join, then the latest."""
 
-    def rank(item: Workload) -> tuple[bool, bool, bool, datetime]:
-        joined = any(part.kind is NetworkKind.SHARED for part in item.attachments)
-        return item.running, item.kind is WorkloadKind.HOST, not joined, item.started
+    def rank(item: Workload) -> tuple[bool, tuple[bool, bool, datetime]]:
+        return item.running, precedence(item)
 
     found: dict[int, Workload] = {}
     for item in workloads:
         if item.netns is not None and (item.netns not in found or rank(item) > rank(found[item.netns])):
             found[item.netns] = item
     return found
+
+
+def precedence(item: Workload) -> tuple[bool, bool, datetime]:
+    """Of those in a namespace at one time the greatest is its owner: a host, who did not join, who came last."""
+    return item.kind is WorkloadKind.HOST, not _joined(item), item.started
 
 
 def _same_run(before: Workload, now: Workload) -> bool:

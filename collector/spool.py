@@ -1,7 +1,8 @@
 """Spool: a bounded queue of batches on disk. A batch counts as taken when it is fsynced; it leaves when acknowledged.
 
-One Arrow IPC file per batch, its gaps in the schema's metadata. The file's name is its place and its id, so a batch
-that is sent twice has the same id. Full means: the oldest batch is dropped, and a gap with its exact count follows.
+One Arrow IPC file per batch, its gaps in the schema's metadata, sealed with a checksum: a bit that flipped on the disk
+is a gap, never other rows. The file's name is its place and its id, so a batch that is sent twice has the same id.
+Full means: the oldest batch is dropped, and a gap with its exact count follows.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import re
 import secrets
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +32,11 @@ from ringfence.model.gap import Gap, GapCause
 
 _NAME = re.compile(r"^(\d{16})-([0-9a-f]{32})-(\d+)\.arrow$")
 _META = b"ringfence"
+_SEAL_MARK = b"sealed32"
+"""Ends a file together with the CRC-32 of all before. Files of before there were seals end with Arrow's own mark."""
+_SEAL_BYTES = len(_SEAL_MARK) + 4
+_DAMAGE = (OSError, pa.ArrowException, ValueError, KeyError, OverflowError)
+"""What reading a file may raise that is not as it was written."""
 HEARTBEAT = "alive"
 ROOM_FOR_GAPS = 2048
 GAP_BYTES = 400
@@ -112,7 +119,7 @@ class Spool:
                 entry = self._entries[0]
                 try:
                     return self._read(entry)
-                except (OSError, pa.ArrowException, ValueError, KeyError) as error:
+                except _DAMAGE as error:
                     self._set_aside(entry, error)
             if self._kept or any(loss.since for loss in self._loss.values()):
                 self._write(self._new_id(), FLOW_SCHEMA.empty_table(), ())
@@ -132,7 +139,7 @@ class Spool:
         for entry in list(self._entries):
             try:
                 yield self._read(entry)
-            except (OSError, pa.ArrowException, ValueError, KeyError):
+            except _DAMAGE:
                 continue
 
     def beat(self, until: datetime | None = None) -> None:
@@ -205,6 +212,7 @@ class Spool:
         try:
             with part.open("wb") as file:
                 file.write(data)
+                file.write(_seal(data))
                 file.flush()
                 self._sync(file.fileno())
             part.replace(self._folder / name)
@@ -213,7 +221,7 @@ class Spool:
             raise
         self._sync_folder()
         self._next += 1
-        self._entries.append(_Entry(name, batch_id, rows, len(data), self._clock()))
+        self._entries.append(_Entry(name, batch_id, rows, len(data) + _SEAL_BYTES, self._clock()))
         self._note_size()
 
     def _sync_folder(self) -> None:
@@ -224,12 +232,11 @@ class Spool:
             os.close(descriptor)
 
     def _read(self, entry: _Entry) -> FlowBatch:
-        with pa.OSFile(str(self._folder / entry.name)) as source, pa.ipc.open_file(source) as reader:
-            table = reader.read_all()
+        table = _table((self._folder / entry.name).read_bytes())
         meta = json.loads((table.schema.metadata or {})[_META])
         flows = table.replace_schema_metadata(None)
-        if not flows.schema.equals(FLOW_SCHEMA):
-            raise ValueError("the file has another schema")
+        if not flows.schema.equals(FLOW_SCHEMA) or flows.num_rows != entry.rows:
+            raise ValueError("the file has another schema or another number of rows")
         gaps = tuple(_gap_from_dict(item) for item in meta["gaps"])
         return FlowBatch(id=entry.batch_id, host=meta["host"], flows=flows, gaps=gaps)
 
@@ -260,7 +267,7 @@ class Spool:
             batch = self._read(entry)
             span = _span(batch.flows)
             self._keep(batch.gaps)
-        except (OSError, pa.ArrowException, ValueError, KeyError):
+        except _DAMAGE:
             self._log.warning("gaps of a dropped batch are lost with it", batch=entry.batch_id)
         self._remove(entry)
         self._count(GapCause.SPOOL_FULL, entry.rows, span)
@@ -302,6 +309,29 @@ class Spool:
 
     def _note_size(self) -> None:
         SPOOL_BYTES.set(self.bytes)
+
+
+def _seal(data: pa.Buffer | memoryview) -> bytes:
+    return _SEAL_MARK + zlib.crc32(data).to_bytes(4, "big")
+
+
+def _table(file: bytes) -> pa.Table:
+    """What `_packed` and `_seal` made. Arrow believes what it reads: damage must not get there.
+
+    Raises:
+        one of `_DAMAGE`: the file is not as it was written.
+    """
+    data, seal = memoryview(file)[:-_SEAL_BYTES], file[-_SEAL_BYTES:]
+    sealed = seal.startswith(_SEAL_MARK)
+    if sealed and seal != _seal(data):
+        raise ValueError("its checksum does not fit")
+    with pa.ipc.open_file(pa.BufferReader(data if sealed else file)) as reader:
+        table = reader.read_all()
+    if not sealed:
+        table.validate(full=True)
+        for name in ("started", "last_seen", "ended"):
+            pc.min_max(table[name]).as_py()  # there are times that Python has not
+    return table
 
 
 def _span(flows: pa.Table) -> tuple[datetime, datetime] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
@@ -14,6 +15,7 @@ from collector.attribution import Attribution, Endpoint, loopback
 from collector.inventory import Inventory, Listing
 from ringfence.model.workload import NetworkKind, Workload, WorkloadKind
 from tests.support.tracked import (
+    API,
     HOST,
     SECOND,
     START,
@@ -75,8 +77,6 @@ def test_an_address_given_to_fifty_containers_in_turn_is_always_the_right_one() 
     inventory = Inventory(clock=lambda: START + timedelta(minutes=2))
     inventory.replace("host", Listing(workloads=(host_workload("h1", HOST, "10.1.0.1"),)), START)
     for run in runs:
-        from dataclasses import replace
-
         alive = replace(run, ended=None, attachments=tuple(replace(part, until=None) for part in run.attachments))
         inventory.replace("docker", Listing(workloads=(alive,)), run.started)
         inventory.replace("docker", Listing(), run.ended)
@@ -120,6 +120,77 @@ def test_a_slot_in_the_hosts_mark_names_the_workload_in_its_network() -> None:
     assert ask(attribution, "192.0.2.1", inode=HOST, slot=7).name == "proxy"
     assert ask(attribution, "192.0.2.1", inode=HOST).name == "h1"
     assert ask(attribution, "192.0.2.1", inode=HOST, slot=9).name == "h1"
+
+
+def test_a_slot_is_whose_it_was_when_the_connection_began_for_as_long_as_the_run_is_known() -> None:
+    now, slots = [START], {7: "h1-a"}
+    inventory = Inventory(clock=lambda: now[0])
+    attribution = Attribution(inventory.snapshot, lambda: dict(slots))
+    runs = [
+        workload(name, HOST, network="host", network_kind=NetworkKind.HOST, started=START + timedelta(minutes=minute))
+        for minute, name in enumerate("abab")
+    ]
+    for run in runs:
+        now[0], slots[7] = run.started, run.id
+        inventory.replace("test", Listing(workloads=(*standard_world(), run)))
+        attribution.refresh()
+    names = [ask(attribution, "192.0.2.1", inode=HOST, slot=7, at=second).name for second in (30, 90, 150, 210)]
+    assert names == ["a", "b", "a", "b"]
+    assert ask(attribution, "192.0.2.1", inode=HOST, slot=7, at=-60).name == "h1"
+    inventory.replace("test", Listing(workloads=standard_world()), START + timedelta(hours=2))
+    attribution.refresh()
+    assert {run for _, run in attribution._seats} == {("h1-b", runs[-1].started)}
+    assert ask(attribution, "192.0.2.1", inode=HOST, slot=7, at=30).name == "h1"
+
+
+def test_a_slot_that_is_given_while_nothing_else_changes_is_taken_up() -> None:
+    slots: dict[int, str] = {}
+    inside = workload("proxy", HOST, network="host", network_kind=NetworkKind.HOST)
+    attribution = Attribution(inventory_of(*standard_world(), inside).snapshot, lambda: dict(slots))
+    assert ask(attribution, "192.0.2.1", inode=HOST, slot=7).name == "h1"
+    slots[7] = "h1-proxy"
+    assert attribution.refresh()
+    assert ask(attribution, "192.0.2.1", inode=HOST, slot=7).name == "proxy"
+
+
+def test_a_namespace_is_whose_it_was_when_the_connection_began_there() -> None:
+    runs = [
+        workload(
+            f"job{number}",
+            WEB + 50,
+            started=START + timedelta(seconds=10 * number),
+            ended=START + timedelta(seconds=10 * number + 4),
+        )
+        for number in range(30)
+    ]
+    inventory = inventory_of(*standard_world())
+    for run in runs:
+        inventory.replace("docker", Listing(workloads=(replace(run, ended=None),)), run.started)
+        inventory.replace("docker", Listing(), run.ended)
+    attribution = Attribution(inventory.snapshot)
+    for number in range(30):
+        asked = [ask(attribution, "10.1.0.77", inode=WEB + 50, at=10 * number + after) for after in (-0.5, 2, 4.5)]
+        assert {(end.name, end.method) for end in asked} == {(f"job{number}", "netns")}
+    between = ask(attribution, "10.1.0.77", inode=WEB + 50, at=7)
+    assert (between.name, between.method) == (None, "unknown")
+
+
+def test_who_held_the_address_is_who_it_was_where_nobody_is_known_to_have_had_the_namespace() -> None:
+    later = workload("later", API, started=START + timedelta(seconds=20))
+    former = workload("former", API, ended=START - timedelta(seconds=20))
+    holder = workload("holder", 1009, "10.1.0.9")
+    attribution = of(host_workload("h1", HOST, "10.1.0.1"), holder, *standard_world()[:1])
+    assert ask(attribution, "10.1.0.9", inode=API).method == "interval"
+    inventory = inventory_of(host_workload("h1", HOST, "10.1.0.1"), holder, replace(former, ended=None))
+    inventory.replace("test", Listing(workloads=(host_workload("h1", HOST, "10.1.0.1"), holder)), former.ended)
+    inventory.replace("more", Listing(workloads=(later,)))
+    attribution = Attribution(inventory.snapshot)
+    asked = [ask(attribution, "10.1.0.9", inode=API, at=at) for at in (-60, 0, 60)]
+    assert [(end.name, end.method) for end in asked] == [
+        ("former", "netns"),
+        ("holder", "interval"),
+        ("later", "netns"),
+    ]
 
 
 def test_an_engine_with_a_name_of_its_own_is_on_the_host_whose_namespace_it_runs_in() -> None:

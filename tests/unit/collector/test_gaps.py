@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,18 @@ def test_a_figure_that_falls_is_a_new_start() -> None:
     gap = gaps.note(CAUSE, 3, START + timedelta(seconds=4))
     assert gap is not None
     assert gap.lost == 3
+
+
+@pytest.mark.parametrize("back", [timedelta(milliseconds=1), timedelta(hours=1)])
+def test_a_loss_after_the_clock_was_set_back_is_said_at_once_and_where_the_clock_is(back: timedelta) -> None:
+    gaps = Gaps("h")
+    gaps.note(CAUSE, 0, START)
+    gap = gaps.note(CAUSE, 42, START - back)
+    assert gap is not None
+    assert (gap.lost, gap.started, gap.ended) == (42, START - back, START - back)
+    later = gaps.note(CAUSE, 43, START - back + timedelta(seconds=2))
+    assert later is not None
+    assert (later.lost, later.started, later.ended) == (1, START - back, START - back + timedelta(seconds=2))
 
 
 NAMESPACE = (GapCause.NAMESPACE, "7")
