@@ -5,9 +5,11 @@ Every report has this section, and every claim of absence goes through it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 from audit.report.document import Column, Fact, Kind, Note, Section, Table, Weight
 from audit.report.sources import Sources
@@ -26,8 +28,8 @@ HEARTBEAT = timedelta(seconds=60)
 class Completeness:
     """What stands between the records and the truth. `limits` are sentences; none of them: the picture is whole.
 
-    `anchor` is the last audit record of the window or before it, so that a report of the past has the same digest
-    however much was recorded since.
+    `anchor` is the last audit record before the first one of after the window, so that a report of the past has the
+    same digest however much was recorded since, and whatever time that is said to be of.
     """
 
     gaps: tuple[Gap, ...]
@@ -165,8 +167,9 @@ def _unwatched(hosts: Sequence[HostStatus], start: datetime) -> list[str]:
 
 
 def _anchor(sources: Sources) -> AuditRecord | None:
-    records = sources.trail.records(newest_first=True) if sources.trail is not None else iter(())
-    return next((record for record in records if record.event.at < sources.parameters.end), None)
+    records = sources.trail.records() if sources.trail is not None else iter(())
+    within = takewhile(lambda record: record.event.at < sources.parameters.end, records)
+    return next(iter(deque(within, maxlen=1)), None)
 
 
 def _silent_hosts(hosts: Sequence[HostStatus], end: datetime) -> list[str]:

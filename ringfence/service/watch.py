@@ -160,6 +160,7 @@ class Watch:
             respond=responding.observe,
             account=accounting.account,
             feed=self._feed,
+            clock=utc_now,
             violations=Violations(_ids(open_flows) if open_flows is not None else ()),
             begin=self._begin_capture if open_flows is None else None,
         )

@@ -13,8 +13,9 @@ from audit.report.completeness import (
     with_caveat,
 )
 from audit.report.document import Column, Section, Table, Weight
+from ringfence.model.event import AuditEvent, EventAction
 from ringfence.store.state import HostStatus
-from tests.support.audit_sources import END, START, ListTrail, gap, shop, sources
+from tests.support.audit_sources import END, START, ListTrail, gap, record, shop, sources
 
 EMPTY = Table(key="t", title="T", columns=(Column(title="A"),), rows=(), empty="No denied connection was recorded.")
 
@@ -62,6 +63,19 @@ def test_time_that_nobody_watched_is_a_limit() -> None:
     assert examine_completeness(sources(of=shop(hosts=(old,)))).whole
     unknown = examine_completeness(sources(of=shop(hosts=(HostStatus(host="h3", at=END, facts={}),))))
     assert unknown.limits == ("not watched from the start of the window: h3",)
+
+
+def test_a_record_of_an_old_time_leaves_the_anchor_of_a_past_window_where_it_was() -> None:
+    told = (record(EventAction.LOGIN, -3000), record(EventAction.LOGIN, 5), record(EventAction.LOGIN, 60))
+    assert _anchor(*told[:1]) == 1
+    assert _anchor(*told) == 2
+    assert _anchor(*told, record(EventAction.GAP_RECORDED, -9000)) == 2
+    assert _anchor(told[2]) is None
+
+
+def _anchor(*events: AuditEvent) -> int | None:
+    anchor = examine_completeness(sources(trail=ListTrail(*events))).anchor
+    return anchor.sequence if anchor else None
 
 
 def test_a_broken_audit_log_is_a_warning_and_a_missing_one_is_said() -> None:
