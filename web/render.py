@@ -56,7 +56,7 @@ def install(app: Flask, version: str) -> None:
         plural=words.plural,
         icon=icon,
         may=may,
-        unrecorded=lambda since: unrecorded(services().state, since),
+        unrecorded=lambda since, until=None: unrecorded(services().state, since, until),
         version=version,
     )
 

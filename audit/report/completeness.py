@@ -22,6 +22,10 @@ FLOWS = "flows"
 """What retention deletes, in the state store's list of deletions; gaps of that age go with them."""
 HEARTBEAT = timedelta(seconds=60)
 """A host that was silent for longer before the end of the window may have seen something that is not stored."""
+HELD_UP = "held_up_since"
+"""Of a host's facts: since when (ISO 8601) its spool holds what it saw, None while nothing waits longer than usual."""
+MERGED = timedelta(seconds=60)
+"""What was put into a spool may tell of a time that much earlier: of a whole tick, or of a connection's late end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +55,7 @@ def examine_completeness(sources: Sources) -> Completeness:
     limits: list[str] = []
     if gaps:
         limits.append(f"{_gaps_in_words(gaps)}; what happened then may be missing")
-    limits += unrecorded(sources.state, sources.parameters.start)
+    limits += unrecorded(sources.state, sources.parameters.start, sources.parameters.end)
     if sources.parameters.filter_text:
         limits.append("only connections that match the filter were looked at")
     limits += _silent_hosts(sources.state.hosts.list(), sources.parameters.end)
@@ -143,15 +147,18 @@ def with_caveat(sections: tuple[Section, ...], completeness: Completeness) -> tu
     )
 
 
-def unrecorded(state: State, start: datetime) -> list[str]:
-    """Why the stores do not hold all that happened since `start`, beside recorded gaps: deleted, or never watched."""
+def unrecorded(state: State, start: datetime, end: datetime | None = None) -> list[str]:
+    """Why the stores do not hold all that happened since `start`, beside recorded gaps: deleted, never watched, or
+    not stored yet. `end` None: until now.
+    """
     deleted = state.deletions.before(FLOWS)
     gone = (
         []
         if deleted is None or deleted <= start
         else [f"what ended before {_moment(deleted)} was deleted by retention"]
     )
-    return gone + _unwatched(state.hosts.list(), start)
+    hosts = state.hosts.list()
+    return gone + _unwatched(hosts, start) + _held_up(hosts, end)
 
 
 def _unwatched(hosts: Sequence[HostStatus], start: datetime) -> list[str]:
@@ -164,6 +171,17 @@ def _unwatched(hosts: Sequence[HostStatus], start: datetime) -> list[str]:
     all_since = "since" if len(late) == 1 else "all of them since"
     when = f" ({all_since} {_moment(since)})" if since is not None else ""
     return [f"not watched from the start of the window: {_listed(sorted(late))}{when}"]
+
+
+def _held_up(hosts: Sequence[HostStatus], end: datetime | None) -> list[str]:
+    """Hosts whose spool holds flows or gaps that may be of before `end`."""
+    told = {item.host: item.facts.get(HELD_UP) for item in hosts}
+    waiting = {host: datetime.fromisoformat(since) for host, since in told.items() if since is not None}
+    late = sorted(host for host, since in waiting.items() if end is None or since - MERGED < end)
+    if not late:
+        return []
+    since = min(waiting[host] for host in late)
+    return [f"what was seen since {_moment(since)} still waits in the spool of {_listed(late)}"]
 
 
 def _anchor(sources: Sources) -> AuditRecord | None:

@@ -235,6 +235,8 @@ class Watch:
         facts: dict[str, Any] = dict(self.collector.status())
         facts["limits"] = list(self.limits())
         facts["store_away"] = self._shipping.store_away
+        held_up = self.collector.spool.held_up_since
+        facts["held_up_since"] = held_up.isoformat() if held_up is not None else None
         facts["revision"] = self._policy.current.revision
         facts["enforced_revision"] = self._enforcing.in_force
         rollout = self._enforcing.rollout

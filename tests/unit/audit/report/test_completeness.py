@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from audit.reader import AuditReader
 from audit.report.completeness import (
@@ -10,6 +12,7 @@ from audit.report.completeness import (
     examine_completeness,
     gap_notes,
     limited,
+    unrecorded,
     with_caveat,
 )
 from audit.report.document import Column, Section, Table, Weight
@@ -46,6 +49,26 @@ def test_a_filter_a_deletion_and_a_silent_host_are_limits_too() -> None:
     heard = HostStatus(host="h1", at=END, facts={}, first_heard=START)
     found = examine_completeness(sources(of=shop(hosts=(silent, heard))))
     assert found.limits == ("not heard up to the end of the window: h9",)
+
+
+@pytest.mark.parametrize(
+    ("since", "whole"),
+    [
+        pytest.param(None, True, id="nothing waits"),
+        pytest.param(START, False, id="since the window began"),
+        pytest.param(END + timedelta(seconds=30), False, id="of a tick that may reach into it"),
+        pytest.param(END + timedelta(hours=1), True, id="only of later"),
+    ],
+)
+def test_what_still_waits_in_a_spool_is_a_limit(since: datetime | None, whole: bool) -> None:
+    facts = {"held_up_since": since.isoformat() if since else None}
+    host = HostStatus(host="h1", at=END + timedelta(hours=2), facts=facts, first_heard=START)
+    found = examine_completeness(sources(of=shop(hosts=(host,))))
+    assert found.whole == whole
+    if since is not None:
+        told = f"what was seen since {since:%Y-%m-%d %H:%M:%S} UTC still waits in the spool of h1"
+        assert found.limits == (() if whole else (told,))
+        assert unrecorded(shop(hosts=(host,)), START) == [told], "until now, it is always one"
 
 
 def test_deletions_before_the_window_do_not_matter() -> None:
