@@ -42,6 +42,7 @@ class EventAction(StrEnum):
     RETENTION = "retention"
     ACCESS_DENIED = "access denied"
     AUDIT_RECOVERED = "audit log recovered"
+    AUDIT_DROPPED = "audit events dropped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
