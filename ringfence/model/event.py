@@ -40,6 +40,7 @@ class EventAction(StrEnum):
     IMPORT = "import"
     GAP_RECORDED = "gap recorded"
     RETENTION = "retention"
+    HOST_RETIRED = "host retired"
     ACCESS_DENIED = "access denied"
     AUDIT_RECOVERED = "audit log recovered"
     AUDIT_DROPPED = "audit events dropped"

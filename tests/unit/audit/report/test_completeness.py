@@ -71,6 +71,36 @@ def test_what_still_waits_in_a_spool_is_a_limit(since: datetime | None, whole: b
         assert unrecorded(shop(hosts=(host,)), START) == [told], "until now, it is always one"
 
 
+def test_a_retired_host_is_a_note_and_no_limit_of_what_came_after(retired: HostStatus) -> None:
+    heard = HostStatus(host="h1", at=END, facts={}, first_heard=START - timedelta(days=9))
+    found = examine_completeness(sources(of=shop(hosts=(heard, retired))))
+    assert found.whole
+    (note,) = completeness_section(found).notes
+    assert "h9 on 2026-11-24 07:00:00 UTC (scrapped)" in note.text
+    later = replace(retired, retired=START + timedelta(minutes=30))
+    found = examine_completeness(sources(of=shop(hosts=(heard, later))))
+    assert found.limits[-1] == "not heard up to the end of the window: h9", "it may have seen something until then"
+    found = examine_completeness(sources(of=shop(hosts=(heard, replace(later, at=later.retired)))))
+    assert found.limits[-1].startswith("what was seen since"), "heard up to the end of its service, but not all"
+    after = examine_completeness(sources(of=shop(hosts=(heard, replace(retired, at=END, retired=END)))))
+    assert completeness_section(after).notes == ()
+
+
+def test_without_any_host_in_service_nothing_was_watched(retired: HostStatus) -> None:
+    found = examine_completeness(sources(of=shop(hosts=(retired,))))
+    assert found.limits == ("every host was taken out of service before, so nothing was watched",)
+
+
+@pytest.fixture
+def retired() -> HostStatus:
+    """Retired an hour before the window begins, a day after it was last heard, with flows left in its spool."""
+    retired = START - timedelta(hours=1)
+    heard = retired - timedelta(days=1)
+    facts = {"held_up_since": heard.isoformat()}
+    first = heard - timedelta(days=9)
+    return HostStatus(host="h9", at=heard, facts=facts, first_heard=first, retired=retired, retired_reason="scrapped")
+
+
 def test_deletions_before_the_window_do_not_matter() -> None:
     assert examine_completeness(sources(of=shop(deleted=START))).whole
 
