@@ -106,7 +106,6 @@ def _checkpoints(folder: Path, outside: Path | None) -> tuple[tuple[str, Checkpo
 
 
 def _walk(segments: tuple[Segment, ...], walk: _Walk, known: tuple[tuple[str, Checkpoint], ...]) -> None:
-    wanted = {point.records: (where, point.head) for where, point in known}
     for segment in segments:
         name = segment.path.name
         if walk.torn:
@@ -119,8 +118,9 @@ def _walk(segments: tuple[Segment, ...], walk: _Walk, known: tuple[tuple[str, Ch
                 walk.torn = f"{where} is not complete"
                 break
             _check_line(line[:-1], where, walk)
-            if walk.records in wanted and wanted[walk.records][1] != walk.head:
-                raise _Broken(f"record {walk.records} is not the one that {wanted[walk.records][0]} names")
+            for keeper, point in known:
+                if point.records == walk.records and point.head != walk.head:
+                    raise _Broken(f"record {walk.records} is not the one that {keeper} names")
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -45,6 +45,8 @@ MOST_KEPT = 32
 """Gaps of dropped batches that travel one by one; of more, those of one cause become one."""
 MOST_CORRUPT = 8
 """Batches that cannot be read are kept aside for whoever looks into it, the oldest of more are deleted."""
+USUAL_WAIT = timedelta(seconds=10)
+"""A batch that waits for longer is held up; usually it leaves within a second."""
 DROP_AT_ONCE = 16
 """Batches dropped for one that does not fit, when the file system itself is full."""
 
@@ -92,6 +94,7 @@ class Spool:
         self._loss = {GapCause.SPOOL_FULL: _Loss(), GapCause.UNREADABLE: _Loss()}
         self._kept: tuple[Gap, ...] = ()
         self._before: datetime | None = None  # when the batch that left last was written
+        self._told_since: datetime | None = None  # the earliest beginning of a gap put since all had left
         folder.mkdir(parents=True, exist_ok=True)
         for item in folder.glob("*.part") if owner else ():
             item.unlink(missing_ok=True)
@@ -106,6 +109,15 @@ class Spool:
     def bytes(self) -> int:
         """Bytes waiting."""
         return sum(item.size for item in self._entries)
+
+    @property
+    def held_up_since(self) -> datetime | None:
+        """Since when what was put, flows or gaps, may not have left; None while nothing waits longer than usual."""
+        with self._lock:
+            oldest = self._entries[0].written if self._entries else None
+            if oldest is None or self._clock() - oldest <= USUAL_WAIT:
+                return None
+            return min(oldest, self._told_since or oldest)
 
     def put(self, batch: FlowBatch) -> None:
         """Append and fsync. What does not fit is dropped and counted; it never raises for a full disk."""
@@ -189,6 +201,8 @@ class Spool:
             gaps = (*gaps, *self._due_gaps())
             try:
                 self._store(batch_id, flows.num_rows, self._packed(flows, gaps))
+                told = (self._told_since, *(gap.started for gap in gaps))
+                self._told_since = min((moment for moment in told if moment is not None), default=None)
                 return
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or not self._entries:
@@ -258,6 +272,7 @@ class Spool:
     def _forget(self, entry: _Entry) -> None:
         self._entries.remove(entry)
         self._before = entry.written
+        self._told_since = self._told_since if self._entries else None
         self._note_size()
 
     def _drop(self, entry: _Entry) -> None:

@@ -24,6 +24,7 @@ COMMANDS = {
     "config": "inspect:config_group",
     "policy": "policy:policy_group",
     "audit": "audit:audit_group",
+    "host": "host:host_group",
     "login-link": "account:login_link",
     "token": "account:token",
     "clean": "run:clean",

@@ -105,7 +105,7 @@ class Store:
     flows_ca: str = _setting("", "CA certificate file for Elasticsearch.")
     flows_prefix: str = _setting("ringfence", "Prefix of index names in Elasticsearch.")
     state: str = _setting("sqlite", "sqlite, or an SQLAlchemy URL (postgresql+psycopg://...).")
-    retention_days: int = _setting(30, "Final flows older than this are deleted.", least=1)
+    retention_days: int = _setting(30, "Final flows older than this are deleted, unless imported.", least=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from audit.report.completeness import FLOWS, unrecorded
@@ -51,23 +52,23 @@ class Comparison:
 def compare(state: State, flows: FlowReader, window: Window, before: Window, bar: Bar) -> Comparison:
     """What one filter selects in two windows."""
     now, former = (edges_of(flows, query_of(item, bar)) for item in (window, before))
-    watched = watched_in(state, before)
+    watched = watched_in(state, before, window.end)
     gaps = {gap.id: gap for item in (before, window) for gap in gaps_in(flows, item)}
     return Comparison(
         edges=now.edges if watched is Watched.NO else compared(now, former),
         before=before,
         watched=watched,
-        unrecorded=tuple(unrecorded(state, before.start)),
+        unrecorded=tuple(unrecorded(state, before.start, window.end)),
         complete=now.complete and former.complete,
         gaps=tuple(gaps.values()),
     )
 
 
-def watched_in(state: State, window: Window) -> Watched:
+def watched_in(state: State, window: Window, until: datetime) -> Watched:
     """Whether every host was heard from the start of a window on, one of them in it, or none; what was deleted is as
-    if nobody had watched.
+    if nobody had watched, and what waits in a spool, up to `until`, as if its host had not been heard.
     """
-    if not unrecorded(state, window.start):
+    if not unrecorded(state, window.start, until):
         return Watched.WHOLLY
     deleted = state.deletions.before(FLOWS)
     kept = deleted is None or deleted < window.end

@@ -38,6 +38,7 @@ class Estate:
     modes: Mapping[Mode, int]
     unsound: int
     hosts: tuple[HostStatus, ...]
+    """Those in service."""
     stale: tuple[HostStatus, ...]
 
     @property
@@ -56,7 +57,7 @@ def estate_of(state: State, now: datetime) -> Estate:
     workloads = inside(state)
     open_findings = state.findings.list(state=FindingState.OPEN, limit=1000)
     counts = state.findings.counts()
-    hosts = state.hosts.list()
+    hosts = tuple(host for host in state.hosts.list() if host.retired is None)
     return Estate(
         violating=tuple(sorted({_who(item) for item in open_findings if _names_violator(item)})),
         others=_others(open_findings, counts),

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from audit.report.tables import looks_like_formula
 from ringfence.model.gap import Gap
 from ringfence.store.flows import FlowQuery, FlowReader
 from web.words import in_iso
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\0")
 BATCH = 1_000
 FORMATS = {"csv": "text/csv; charset=utf-8", "json": "application/x-ndjson; charset=utf-8"}
 
@@ -71,7 +71,7 @@ def cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         value = ";".join(str(item) for item in value)
     text = str(value)
-    return f"'{text}" if text.startswith(FORMULA) and not isinstance(value, int | float) else text
+    return f"'{text}" if looks_like_formula(text) and not isinstance(value, int | float) else text
 
 
 def plain(value: Any) -> Any:
@@ -86,6 +86,7 @@ def plain(value: Any) -> Any:
 
 
 def _line(values: Sequence[str]) -> str:
+    """Every cell is quoted: whatever a spreadsheet's locale takes for a separator, inside of one it begins none."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerow(values)
+    csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow(values)
     return buffer.getvalue()

@@ -60,7 +60,7 @@ def install(app: Flask) -> None:
         plural=words.plural,
         icon=icon,
         may=may,
-        unrecorded=lambda since: unrecorded(services().state, since),
+        unrecorded=lambda since, until=None: unrecorded(services().state, since, until),
     )
 
     @app.before_request

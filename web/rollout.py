@@ -66,7 +66,7 @@ class PolicyRollout:
 def rollout_of(state: State, now: datetime) -> PolicyRollout:
     """That of the newest revision."""
     revision = state.policies.current().revision
-    hosts = state.hosts.list()
+    hosts = [host for host in state.hosts.list() if host.retired is None]
     counted = [
         rollout
         for host in hosts

@@ -5,9 +5,11 @@ Every report has this section, and every claim of absence goes through it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 from audit.report.document import Column, Fact, Kind, Note, Section, Table, Weight
 from audit.report.sources import Sources
@@ -20,14 +22,20 @@ FLOWS = "flows"
 """What retention deletes, in the state store's list of deletions; gaps of that age go with them."""
 HEARTBEAT = timedelta(seconds=60)
 """A host that was silent for longer before the end of the window may have seen something that is not stored."""
+HELD_UP = "held_up_since"
+"""Of a host's facts: since when (ISO 8601) its spool holds what it saw, None while nothing waits longer than usual."""
+MERGED = timedelta(seconds=60)
+"""What was put into a spool may tell of a time that much earlier: of a whole tick, or of a connection's late end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completeness:
     """What stands between the records and the truth. `limits` are sentences; none of them: the picture is whole.
 
-    `anchor` is the last audit record of the window or before it, so that a report of the past has the same digest
-    however much was recorded since.
+    `retired` are the hosts that a person took out of service before the window ended.
+
+    `anchor` is the last audit record before the first one of after the window, so that a report of the past has the
+    same digest however much was recorded since, and whatever time that is said to be of.
     """
 
     gaps: tuple[Gap, ...]
@@ -35,6 +43,7 @@ class Completeness:
     deleted_before: datetime | None
     limits: tuple[str, ...]
     anchor: AuditRecord | None = None
+    retired: tuple[HostStatus, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -43,16 +52,17 @@ class Completeness:
 
 def examine_completeness(sources: Sources) -> Completeness:
     """Ask the stores for gaps, hosts and what was deleted, and verify the log."""
-    gaps = sources.gaps()
+    gaps, hosts = sources.gaps(), sources.state.hosts.list()
+    start, end = sources.parameters.start, sources.parameters.end
     deleted = sources.state.deletions.before(FLOWS)
     verification = sources.trail.verify() if sources.trail is not None else None
     limits: list[str] = []
     if gaps:
         limits.append(f"{_gaps_in_words(gaps)}; what happened then may be missing")
-    limits += unrecorded(sources.state, sources.parameters.start)
+    limits += unrecorded(sources.state, start, end)
     if sources.parameters.filter_text:
         limits.append("only connections that match the filter were looked at")
-    limits += _silent_hosts(sources.state.hosts.list(), sources.parameters.end)
+    limits += _silent_hosts(hosts, start, end)
     if verification is None or not verification.ok:
         limits.append("what only an intact audit log can say (refused changes, repairs) is not known")
     return Completeness(
@@ -61,6 +71,7 @@ def examine_completeness(sources: Sources) -> Completeness:
         deleted_before=deleted,
         limits=tuple(limits),
         anchor=_anchor(sources),
+        retired=tuple(item for item in hosts if item.retired is not None and item.retired < end),
     )
 
 
@@ -120,7 +131,19 @@ def completeness_section(completeness: Completeness) -> Section:
         + "; ".join(completeness.limits)
         + "."
     )
-    return Section(key="completeness", title="How complete this is", text=text, facts=tuple(facts), tables=(table,))
+    return Section(
+        key="completeness",
+        title="How complete this is",
+        text=text,
+        notes=_retired_in_words(completeness.retired),
+        facts=tuple(facts),
+        tables=(table,),
+    )
+
+
+def _retired_in_words(hosts: Sequence[HostStatus]) -> tuple[Note, ...]:
+    said = [f"{item.host} on {_moment(item.retired)} ({item.retired_reason})" for item in hosts if item.retired]
+    return (Note(text=f"Taken out of service, and not waited for since: {_listed(said)}."),) if said else ()
 
 
 def with_caveat(sections: tuple[Section, ...], completeness: Completeness) -> tuple[Section, ...]:
@@ -141,21 +164,27 @@ def with_caveat(sections: tuple[Section, ...], completeness: Completeness) -> tu
     )
 
 
-def unrecorded(state: State, start: datetime) -> list[str]:
-    """Why the stores do not hold all that happened since `start`, beside recorded gaps: deleted, or never watched."""
+def unrecorded(state: State, start: datetime, end: datetime | None = None) -> list[str]:
+    """Why the stores do not hold all that happened since `start`, beside recorded gaps: deleted, never watched, or
+    not stored yet. `end` None: until now.
+    """
     deleted = state.deletions.before(FLOWS)
     gone = (
         []
         if deleted is None or deleted <= start
         else [f"what ended before {_moment(deleted)} was deleted by retention"]
     )
-    return gone + _unwatched(state.hosts.list(), start)
+    hosts = state.hosts.list()
+    return gone + _unwatched(hosts, start) + _held_up(_serving(hosts, start), end)
 
 
 def _unwatched(hosts: Sequence[HostStatus], start: datetime) -> list[str]:
     if not hosts:
         return ["no host has ever reported, so nothing was watched"]
-    late = {item.host: item.first_heard for item in hosts if item.first_heard is None or item.first_heard > start}
+    serving = _serving(hosts, start)
+    if not serving:
+        return ["every host was taken out of service before, so nothing was watched"]
+    late = {item.host: item.first_heard for item in serving if item.first_heard is None or item.first_heard > start}
     if not late:
         return []
     since = max((moment for moment in late.values() if moment is not None), default=None)
@@ -164,14 +193,32 @@ def _unwatched(hosts: Sequence[HostStatus], start: datetime) -> list[str]:
     return [f"not watched from the start of the window: {_listed(sorted(late))}{when}"]
 
 
+def _held_up(hosts: Sequence[HostStatus], end: datetime | None) -> list[str]:
+    """Hosts whose spool holds flows or gaps that may be of before `end`."""
+    told = {item.host: item.facts.get(HELD_UP) for item in hosts}
+    waiting = {host: datetime.fromisoformat(since) for host, since in told.items() if since is not None}
+    late = sorted(host for host, since in waiting.items() if end is None or since - MERGED < end)
+    if not late:
+        return []
+    since = min(waiting[host] for host in late)
+    return [f"what was seen since {_moment(since)} still waits in the spool of {_listed(late)}"]
+
+
 def _anchor(sources: Sources) -> AuditRecord | None:
-    records = sources.trail.records(newest_first=True) if sources.trail is not None else iter(())
-    return next((record for record in records if record.event.at < sources.parameters.end), None)
+    records = sources.trail.records() if sources.trail is not None else iter(())
+    within = takewhile(lambda record: record.event.at < sources.parameters.end, records)
+    return next(iter(deque(within, maxlen=1)), None)
 
 
-def _silent_hosts(hosts: Sequence[HostStatus], end: datetime) -> list[str]:
-    """Hosts that were not heard at the end of the window: what they saw since is not here yet."""
-    silent = sorted(item.host for item in hosts if item.at < end - HEARTBEAT)
+def _serving(hosts: Sequence[HostStatus], start: datetime) -> list[HostStatus]:
+    """Those that were not retired before `start`."""
+    return [item for item in hosts if item.retired is None or item.retired > start]
+
+
+def _silent_hosts(hosts: Sequence[HostStatus], start: datetime, end: datetime) -> list[str]:
+    """Hosts that were not heard up to the end of the window, or of their service: what they saw since is not here."""
+    serving = _serving(hosts, start)
+    silent = sorted(item.host for item in serving if item.at < min(end, item.retired or end) - HEARTBEAT)
     return [f"not heard up to the end of the window: {_listed(silent)}"] if silent else []
 
 

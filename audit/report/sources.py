@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Protocol
 
 from audit.reader import AuditHead
@@ -30,7 +29,7 @@ class ReportCancelled(RingfenceError):
 class Trail(Protocol):
     """The audit log, as far as reports read it."""
 
-    def records(self, *, newest_first: bool = False) -> Iterator[AuditRecord]: ...
+    def records(self) -> Iterator[AuditRecord]: ...
 
     def head(self) -> AuditHead: ...
 
@@ -89,15 +88,11 @@ class Sources:
 
     def events(self, *actions: EventAction) -> tuple[AuditRecord, ...]:
         """Records of the window with one of these actions, oldest first; none without a trail."""
-        found: list[AuditRecord] = []
         if self.trail is None:
             return ()
-        wanted = set(actions)
-        for record in self.trail.records(newest_first=True):
-            at = record.event.at
-            # Records are in the order of writing; a late one may be a little older than its neighbours.
-            if at < self.parameters.start - timedelta(days=1):
-                break
-            if record.event.action in wanted and self.parameters.start <= at < self.parameters.end:
-                found.append(record)
-        return tuple(reversed(found))
+        # Records are in the order of writing: whatever one of them says of its time, the next may be of the window.
+        return tuple(
+            record
+            for record in self.trail.records()
+            if record.event.action in actions and self.parameters.start <= record.event.at < self.parameters.end
+        )

@@ -36,6 +36,11 @@ def render_csv(document: Document) -> str:
     return BYTE_ORDER_MARK + buffer.getvalue()
 
 
+def looks_like_formula(text: str) -> bool:
+    """Whether some spreadsheet may run it. Blanks in front do not make it harmless: some programs strip them."""
+    return text.startswith(DANGEROUS) or text.lstrip(" \u00a0\u3000").startswith(DANGEROUS)
+
+
 def _about(document: Document) -> Iterator[Line]:
     values: tuple[tuple[str, Cell], ...] = (
         ("report", document.title),
@@ -78,6 +83,4 @@ def _cell(cell: Cell, zone: ZoneInfo) -> str:
         return "yes" if cell else "no"
     if isinstance(cell, int | float):
         return str(cell)
-    # Blanks in front do not make a formula harmless: some programs strip them.
-    harmless = not cell.lstrip(" \u00a0\u3000").startswith(DANGEROUS) and not cell.startswith(DANGEROUS)
-    return visible(cell) if harmless else "'" + visible(cell)
+    return "'" + visible(cell) if looks_like_formula(cell) else visible(cell)

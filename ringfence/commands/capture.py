@@ -23,7 +23,7 @@ from ringfence.service.notes import record
 def import_file(ctx: click.Context, file: Path, name: str | None, data_dir: str | None) -> None:
     """Turn the capture FILE (pcap or pcapng, gzip allowed) into flows. Needs neither root nor Docker.
 
-    Works beside a running `ringfence up` on the same data folder, and without one.
+    Works beside a running `ringfence up` on the same data folder, and without one. No retention deletes the flows.
     """
     config = configured(ctx, **{"general.data_dir": data_dir})
     console = Console(stderr=True)

@@ -40,8 +40,10 @@ class EventAction(StrEnum):
     IMPORT = "import"
     GAP_RECORDED = "gap recorded"
     RETENTION = "retention"
+    HOST_RETIRED = "host retired"
     ACCESS_DENIED = "access denied"
     AUDIT_RECOVERED = "audit log recovered"
+    AUDIT_DROPPED = "audit events dropped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,6 +107,7 @@ def _ship(config: Config, queue: Imports) -> None:
             respond=lambda table: None,
             account=lambda event: None,
             feed=Feed(),
+            clock=utc_now,
         )
         while shipping.step():
             pass

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from policy_engine.judge import Judge
 from ringfence import metrics
+from ringfence.clock import Clock
 from ringfence.errors import StoreUnavailable
 from ringfence.log import logger
 from ringfence.model.event import AuditEvent, EventAction
@@ -43,6 +44,7 @@ class Shipping:
         respond: Callable[[pa.Table], None],
         account: Callable[[AuditEvent], None],
         feed: Feed,
+        clock: Clock,
         violations: Violations | None = None,
         begin: Callable[[], Iterable[str]] | None = None,
     ) -> None:
@@ -57,6 +59,7 @@ class Shipping:
         self._respond = respond
         self._account = account
         self._feed = feed
+        self._clock = clock
         self._violations = violations or Violations()
         self._begin = begin
         self._begun: set[Source] = set()
@@ -125,15 +128,18 @@ class Shipping:
             self._feed.publish("flows", {"flows": flows.num_rows})
 
     def _tell(self, gap: Gap) -> None:
-        """The flow store holds it under this id, and how long it lasted in the end."""
-        started = gap.started.isoformat()
+        """The flow store holds it under this id, and how long it lasted in the end.
+
+        The record's time is now: a gap of an old capture that is imported does not change what was accounted for then.
+        """
+        lasted = {"started": gap.started.isoformat(), "ended": gap.ended.isoformat()}
         self._account(
             AuditEvent(
-                at=gap.ended,
+                at=self._clock(),
                 actor="collector",
                 action=EventAction.GAP_RECORDED,
                 target=gap.host,
-                detail={"gap": gap.id, "cause": gap.cause.value, "lost": gap.lost, "started": started},
+                detail={"gap": gap.id, "cause": gap.cause.value, "lost": gap.lost, **lasted},
             )
         )
         self._feed.publish("gap", {"id": gap.id, "cause": gap.cause.value, "lost": gap.lost})

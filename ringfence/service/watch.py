@@ -160,6 +160,7 @@ class Watch:
             respond=responding.observe,
             account=accounting.account,
             feed=self._feed,
+            clock=utc_now,
             violations=Violations(_ids(open_flows) if open_flows is not None else ()),
             begin=self._begin_capture if open_flows is None else None,
         )
@@ -234,6 +235,8 @@ class Watch:
         facts: dict[str, Any] = dict(self.collector.status())
         facts["limits"] = list(self.limits())
         facts["store_away"] = self._shipping.store_away
+        held_up = self.collector.spool.held_up_since
+        facts["held_up_since"] = held_up.isoformat() if held_up is not None else None
         facts["revision"] = self._policy.current.revision
         facts["enforced_revision"] = self._enforcing.in_force
         rollout = self._enforcing.rollout

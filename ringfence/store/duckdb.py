@@ -33,7 +33,7 @@ from ringfence.store.duckdb_tables import (
     to_stored,
 )
 from ringfence.store.filter.sql import plain, to_sql
-from ringfence.store.flows import FlowOrder, FlowPage, FlowQuery
+from ringfence.store.flows import IMPORTED, FlowOrder, FlowPage, FlowQuery
 from ringfence.store.ownership import own
 from ringfence.store.rows import (
     bucket_starts,
@@ -126,8 +126,9 @@ class DuckDBFlowStore:
 
     def prune(self, before: datetime) -> int:
         with self._transaction() as cursor:
-            gone = _run(cursor, "DELETE FROM flows_final WHERE last_seen < ?", [plain(before)])
-            _run(cursor, "DELETE FROM gaps WHERE ended < ?", [plain(before)])
+            old, kept = plain(before), GapCause.IMPORT.value
+            gone = _run(cursor, "DELETE FROM flows_final WHERE last_seen < ? AND end_reason <> ?", [old, IMPORTED])
+            _run(cursor, "DELETE FROM gaps WHERE ended < ? AND cause <> ?", [old, kept])
         if gone:
             self._compact()
         return gone

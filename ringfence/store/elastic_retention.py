@@ -5,24 +5,30 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from ringfence.model.gap import GapCause
 from ringfence.store.elastic_cluster import PAGE, Cluster, failures
 from ringfence.store.elastic_documents import time_text
+from ringfence.store.flows import IMPORTED
 
 ROLLOVER = {"max_age": "1d", "max_primary_shard_size": "25gb"}
 """When the data stream goes on in a new index, so that the old one can be deleted whole."""
 
 
 def prune_flows(cluster: Cluster, before: datetime) -> int:
-    """Delete final flows last seen before that; returns how many. Old gaps go as well."""
-    old = {"range": {"@timestamp": {"lt": time_text(before)}}}
+    """Delete final flows last seen before that; returns how many. Old gaps go as well, what was imported stays."""
+    old = _old("@timestamp", before, kept={"flow.end_reason": IMPORTED})
     gone = _drop_indices(cluster, old) if cluster.has_final() else 0
     gone += delete_matching(cluster, cluster.final, old, sort="flow.id")
-    delete_matching(cluster, cluster.gaps, {"range": {"ended": {"lt": time_text(before)}}}, sort="_doc")
+    delete_matching(cluster, cluster.gaps, _old("ended", before, kept={"cause": GapCause.IMPORT.value}), sort="_doc")
     cluster.refresh(cluster.final, cluster.gaps)
     with failures():
         if cluster.has_final():
             cluster.client.indices.rollover(alias=cluster.final, conditions=ROLLOVER)
     return gone
+
+
+def _old(field: str, before: datetime, *, kept: dict[str, str]) -> dict[str, Any]:
+    return {"bool": {"filter": [{"range": {field: {"lt": time_text(before)}}}], "must_not": [{"term": kept}]}}
 
 
 def _drop_indices(cluster: Cluster, old: dict[str, Any]) -> int:

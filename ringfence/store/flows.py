@@ -15,6 +15,9 @@ from ringfence.model.gap import Gap
 SORTED = ("started", "src_name", "dst_name", "dst_port", "bytes")
 """What rows can be ordered by: columns, and the bytes of both ways together."""
 
+IMPORTED = "imported"
+"""How flows of a capture file ended. Somebody fetched them, however old: age is no reason to delete them."""
+
 
 @dataclass(frozen=True, slots=True)
 class FlowOrder:
@@ -63,7 +66,10 @@ class FlowWriter(Protocol):
         """Rows of `FLOW_SCHEMA` without an `end_reason`, so that a restarted collector takes them up again."""
 
     def prune(self, before: datetime) -> int:
-        """Delete final flows last seen before `before`; returns how many."""
+        """Delete final flows last seen before `before`, and gaps of before; returns how many flows.
+
+        What was imported stays.
+        """
 
     def close(self) -> None: ...
 

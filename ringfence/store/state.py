@@ -231,18 +231,24 @@ class Reports(ReportReader, Protocol):
 class HostStatus:
     """What a host last said of itself; `facts` are plain figures (events, drops, lag, spool bytes, versions).
 
-    `first_heard` is kept by the store: since when the host reports at all. None before it is stored.
+    `first_heard` is kept by the store: since when the host reports at all. None before it is stored. `retired`: when a
+    person took it out of service, None while it is in service.
     """
 
     host: str
     at: datetime
     facts: Mapping[str, Any]
     first_heard: datetime | None = None
+    retired: datetime | None = None
+    retired_reason: str = ""
 
 
 class Hosts(Protocol):
     def report(self, status: HostStatus) -> None:
-        """Replace what the host said before; the moment it was first heard stays."""
+        """Replace what the host said before; the moment it was first heard stays. A retired host is back in service."""
+
+    def retire(self, host: str, *, at: datetime, reason: str) -> bool:
+        """Take the host out of service until it reports again; False when no such host has ever reported."""
 
     def list(self) -> tuple[HostStatus, ...]: ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from ringfence.errors import QueryInvalid
 from ringfence.model.flow import FLOW_SCHEMA, FlowBatch
+from ringfence.model.gap import GapCause
 from ringfence.store.filter.parser import parse_filter
 from ringfence.store.filter.predicate import to_predicate
 from ringfence.store.flows import FlowQuery, FlowStore
@@ -305,6 +307,17 @@ def test_retention_deletes_old_final_flows_only(store: FlowStore) -> None:
     assert {row["flow_id"] for row in everything(store, window())} == {"old-open", "new"}
     assert store.gaps(START, late) == ()
     assert store.prune(late) == 0
+
+
+def test_retention_leaves_what_was_imported_however_old(store: FlowStore) -> None:
+    incomplete = replace(gap("g2", 0, 10), cause=GapCause.IMPORT)
+    capture = batch("1", flow("imported", end_reason="imported"), gaps=(incomplete,))
+    store.append(capture)
+    store.append(batch("2", flow("old", end_reason="closed"), gaps=(gap("g", 0, 10),)))
+    assert store.prune(START + HOUR) == 1
+    assert [row["flow_id"] for row in everything(store, window())] == ["imported"]
+    assert store.gaps(START, START + HOUR) == (incomplete,)
+    assert not store.append(capture)
 
 
 def test_threads_append_and_read_together(store: FlowStore) -> None:

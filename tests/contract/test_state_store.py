@@ -21,7 +21,7 @@ from ringfence.model.verdict import Direction, RuleRef
 from ringfence.model.workload import Attachment, Containment, NetworkKind, Workload, WorkloadKind
 from ringfence.store.database.connection import connect
 from ringfence.store.database.tables import METADATA
-from ringfence.store.state import HostStatus, ReportRecord, Role, State, Token, User
+from ringfence.store.state import ReportRecord, Role, State, Token, User
 from tests.support.states import Open, at_once
 
 NOW = datetime(2026, 3, 1, 12, 30, 0, 123456, tzinfo=UTC)
@@ -248,7 +248,7 @@ def test_tokens_of_a_purpose_are_listed_while_they_are_valid(state: State) -> No
     assert state.tokens.list(purpose="api", now=NOW + SECOND) == (made[3], made[2])
 
 
-# Reports, hosts, enforcement
+# Reports, enforcement
 
 
 def test_a_report_comes_back_whole_newest_first(state: State) -> None:
@@ -330,16 +330,6 @@ def test_a_claim_that_is_released_late_leaves_anothers_as_it_is(state: State) ->
     state.reports.save(done)
     state.reports.release("r1", until=first)
     assert state.reports.get("r1") == done
-
-
-def test_a_host_has_its_last_status_only(state: State) -> None:
-    statuses = [HostStatus(host=host, at=at, facts={"lag": 1.5}) for host, at in (("b", NOW), ("a", NOW))]
-    for status in (replace(statuses[0], at=NOW - SECOND), *statuses):
-        state.hosts.report(status)
-    assert state.hosts.list() == (
-        replace(statuses[1], first_heard=NOW),
-        replace(statuses[0], first_heard=NOW - SECOND),
-    )
 
 
 def test_what_was_deleted_is_known_up_to_the_latest_moment(state: State) -> None:

@@ -137,12 +137,11 @@ class ListTrail:
     def __init__(self, *events: AuditEvent, problem: str | None = None) -> None:
         self._events, self._problem = events, problem
 
-    def records(self, *, newest_first: bool = False) -> Iterator[AuditRecord]:
-        made = [
+    def records(self) -> Iterator[AuditRecord]:
+        return (
             AuditRecord(sequence=number, previous=GENESIS, hash="ab" * 32, event=event)
             for number, event in enumerate(self._events, start=1)
-        ]
-        return iter(made[::-1] if newest_first else made)
+        )
 
     def head(self) -> AuditHead:
         return AuditHead(records=len(self._events))

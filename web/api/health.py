@@ -16,14 +16,16 @@ from web.scope import strict_scope
 def gaps() -> Response:
     window = strict_scope(default_range="24h").window
     given = services()
-    return answer({"gaps": gaps_in(given.flows, window), "unrecorded": unrecorded(given.state, window.start)})
+    missing = unrecorded(given.state, window.start, window.end)
+    return answer({"gaps": gaps_in(given.flows, window), "unrecorded": missing})
 
 
 def health() -> Response:
     found = strict_scope()
     given = services()
     estate = estate_of(given.state, found.now)
-    holes, missing = gaps_if_known(given.flows, found.window), unrecorded(given.state, found.window.start)
+    holes = gaps_if_known(given.flows, found.window)
+    missing = unrecorded(given.state, found.window.start, found.window.end)
     return answer(
         {
             "sentence": status_sentence(estate, holes, missing, found.window),

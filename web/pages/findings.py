@@ -105,7 +105,7 @@ def table() -> Table:
     order = read_order(found.address.one("sort"), SORTED)
     state = _state(found)
     selected, complete = _selected(found, state)
-    notes = unrecorded(services().state, found.window.start)
+    notes = unrecorded(services().state, found.window.start, found.window.end)
     if not complete:
         notes.append(f"only the {MOST} most severe findings were looked at")
     return Table(

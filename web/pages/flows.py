@@ -86,7 +86,7 @@ def table() -> Table:
     store = services().flows
     order = read_order(found.address.one("sort"), SORTED)
     total = page_of(store, found.window, found.bar, limit=1).total
-    notes = unrecorded(services().state, found.window.start)
+    notes = unrecorded(services().state, found.window.start, found.window.end)
     if total > MOST_EXPORTED:
         notes.append(f"only the first {MOST_EXPORTED} of {total} flows are in this file")
     return Table(

@@ -50,7 +50,7 @@ def show() -> tuple[str, int]:
         stale_after=STALE,
         gaps=gaps,
         gaps_known=found_gaps is not None,
-        unrecorded=unrecorded(given.state, found.window.start),
+        unrecorded=unrecorded(given.state, found.window.start, found.window.end),
         lost=sum(known),
         uncounted=len(gaps) - len(known),
         missing=sum((gap.ended - gap.started for gap in gaps), timedelta()),
@@ -72,7 +72,7 @@ def table() -> Table:
         rows=in_columns(gaps, COLUMNS),
         count=len(gaps),
         window=found.window,
-        notes=unrecorded(services().state, found.window.start),
+        notes=unrecorded(services().state, found.window.start, found.window.end),
     )
 
 

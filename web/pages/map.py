@@ -110,7 +110,8 @@ def table() -> Table:
     if isinstance(answer, Comparison):
         gaps, notes = answer.gaps, [*answer.unrecorded, *_doubts(answer)]
     else:
-        gaps, notes = gaps_in(given.flows, found.window), unrecorded(given.state, found.window.start)
+        gaps = gaps_in(given.flows, found.window)
+        notes = unrecorded(given.state, found.window.start, found.window.end)
     if not answer.complete:
         notes.append("there are more kinds of connections than can be grouped at once: counts are too low")
     columns = {name: value for name, value in COLUMNS.items() if name != "change" or isinstance(answer, Comparison)}

@@ -27,7 +27,7 @@ def show() -> tuple[str, int]:
     given = services()
     estate = estate_of(given.state, found.now)
     gaps = gaps_in(given.flows, found.window)
-    missing = unrecorded(given.state, found.window.start)
+    missing = unrecorded(given.state, found.window.start, found.window.end)
     today = preset_window("24h", found.zone, found.now)
     days = compare(given.state, given.flows, today, today.before, Bar(text=""))
     current = edges_of(given.flows, query_of(found.window, Bar(text="")))

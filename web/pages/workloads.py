@@ -101,7 +101,7 @@ def table() -> Table:
     """Every workload that the list shows."""
     found = strict_scope(default_range=RANGE)
     lines, complete = _selected(found, read_order(found.address.one("sort"), SORTED))
-    notes = unrecorded(services().state, found.window.start)
+    notes = unrecorded(services().state, found.window.start, found.window.end)
     if not complete:
         notes.append("there are more kinds of connections than can be counted at once: counts are too low")
     return Table(

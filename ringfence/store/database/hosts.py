@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import sqlalchemy as sa
 
 from ringfence.store.database.connection import Database, insert
@@ -21,11 +23,25 @@ class HostTable:
                 host=status.host, reported=status.at, facts=dict(status.facts), first_heard=status.at
             )
             latest = {name: statement.excluded[name] for name in ("reported", "facts")}
-            connection.execute(statement.on_conflict_do_update(index_elements=["host"], set_=latest))
+            back = {"retired": None, "retired_reason": ""}
+            connection.execute(statement.on_conflict_do_update(index_elements=["host"], set_=latest | back))
+
+    def retire(self, host: str, *, at: datetime, reason: str) -> bool:
+        changed = TABLE.update().where(TABLE.c.host == host).values(retired=at, retired_reason=reason)
+        with self._database.writing() as connection:
+            return connection.execute(changed).rowcount > 0
 
     def list(self) -> tuple[HostStatus, ...]:
         with self._database.reading() as connection:
             rows = connection.execute(sa.select(TABLE).order_by(TABLE.c.host)).all()
         return tuple(
-            HostStatus(host=row.host, at=row.reported, facts=row.facts, first_heard=row.first_heard) for row in rows
+            HostStatus(
+                host=row.host,
+                at=row.reported,
+                facts=row.facts,
+                first_heard=row.first_heard,
+                retired=row.retired,
+                retired_reason=row.retired_reason,
+            )
+            for row in rows
         )

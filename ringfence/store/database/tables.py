@@ -176,7 +176,16 @@ REPORTS = sa.Table(
     sa.Column("claims", sa.BigInteger, nullable=False, default=0),
 )
 
-HOSTS = sa.Table("hosts", METADATA, _key("host"), _time("reported"), _json("facts"), _time("first_heard", null=True))
+HOSTS = sa.Table(
+    "hosts",
+    METADATA,
+    _key("host"),
+    _time("reported"),
+    _json("facts"),
+    _time("first_heard", null=True),
+    _time("retired", null=True),
+    sa.Column("retired_reason", sa.Text, nullable=False, server_default=""),
+)
 
 DELETIONS = sa.Table("deletions", METADATA, _key("what"), _time("deleted_before"))
 

@@ -136,14 +136,15 @@ def test_an_older_copy_put_back_is_found_by_a_checkpoint_kept_elsewhere(tmp_path
     assert "an older copy was put back" in (verify(folder, tmp_path / "elsewhere.json").problem or "")
 
 
-def test_a_rewritten_history_of_the_same_length_is_found_by_a_checkpoint_kept_elsewhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("forgeries", [5, 7], ids=["to the same record", "and continued"])
+def test_a_rewritten_history_is_found_by_a_checkpoint_kept_elsewhere(tmp_path: Path, forgeries: int) -> None:
     folder = small_log(tmp_path / "audit", 5)
     with open_log(tmp_path / "forged") as forged:
-        for number in range(1, 8):
+        for number in range(1, 1 + forgeries):
             forged.append(event(number, actor="nobody"))
     assert verify(tmp_path / "forged").ok
-    found = verify(tmp_path / "forged", folder / "checkpoint.json")
-    assert "record 5 is not the one" in (found.problem or "")
+    kept = folder / "checkpoint.json"
+    assert f"record 5 is not the one that {kept} names" in (verify(tmp_path / "forged", kept).problem or "")
 
 
 def test_a_checkpoint_that_cannot_be_read_is_named(folder: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from collector.spool import MOST_KEPT, Spool
+from collector.spool import MOST_KEPT, USUAL_WAIT, Spool
 from ringfence.model.flow import FlowBatch
 from ringfence.model.gap import Gap, GapCause
 from tests.support.tracked import START, WEB, World, leg
@@ -54,6 +54,39 @@ def drain(queue: Spool) -> list[FlowBatch]:
         found.append(item)
         queue.ack(item.id)
     return found
+
+
+def test_a_batch_that_waits_for_longer_than_usual_is_held_up_since_it_was_put(tmp_path: Path) -> None:
+    now = [START]
+    queue = spool(tmp_path, clock=lambda: now[0])
+    queue.put(batch(1, 1))
+    now[0] += USUAL_WAIT
+    assert queue.held_up_since is None
+    queue.put(batch(1, 2))
+    now[0] += timedelta(seconds=1)
+    assert queue.held_up_since == START
+    queue.ack(f"{1:032x}")
+    assert queue.held_up_since is None
+    now[0] += USUAL_WAIT
+    assert queue.held_up_since == START + USUAL_WAIT
+    drain(queue)
+    assert queue.held_up_since is None
+
+
+def test_gaps_are_held_up_since_they_began_also_those_of_batches_that_were_dropped(tmp_path: Path) -> None:
+    now = [START]
+    queue = spool(tmp_path, clock=lambda: now[0], max_bytes=12_000)
+    began = START - timedelta(hours=1)
+    queue.put(batch(1, 1, (replace(gap("down"), started=began),)))
+    while f"{1:032x}" in {item.id for item in queue.pending()}:
+        now[0] += timedelta(seconds=1)
+        queue.put(batch(3, gaps=(gap("later"),)))
+    now[0] += 2 * USUAL_WAIT
+    assert queue.held_up_since == began
+    drain(queue)
+    queue.put(batch(1))
+    now[0] += 2 * USUAL_WAIT
+    assert queue.held_up_since == now[0] - 2 * USUAL_WAIT
 
 
 def test_what_was_put_comes_out_in_order_with_its_gaps(tmp_path: Path) -> None:

@@ -70,6 +70,17 @@ def test_a_host_that_came_later_leaves_the_earlier_window_partly_watched(site: S
     assert "h2" in found.unrecorded[0]
 
 
+def test_what_waits_in_a_spool_may_make_an_edge_look_gone(site: Site) -> None:
+    heard(site, 90 * DAY)
+    seen(site, 1, DAY / 2)
+    assert days(site).sure
+    waiting = {"held_up_since": (NOW - DAY / 4).isoformat()}
+    site.state.hosts.report(HostStatus(host="h1", at=NOW, facts=waiting))
+    found = days(site)
+    assert (found.watched, found.sure) == (Watched.PARTLY, False)
+    assert "still waits in the spool of h1" in found.unrecorded[0]
+
+
 @pytest.mark.parametrize(
     ("before", "watched"), [(DAY * 3, Watched.WHOLLY), (DAY * 1.5, Watched.PARTLY), (DAY / 2, Watched.NO)]
 )

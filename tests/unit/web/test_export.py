@@ -28,9 +28,18 @@ def test_a_csv_has_the_columns_asked_for_every_row_and_every_gap() -> None:
     assert rows[4] == ["# only some"]
 
 
-@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\0x"])
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "\0x", "  =1", "\u00a0=1", "＝1", "|calc", "%x"]
+
+
+@pytest.mark.parametrize("value", FORMULAS, ids=repr)
 def test_no_cell_is_a_formula(value: str) -> None:
     assert export.cell(value) == f"'{value}"
+
+
+def test_no_separator_begins_a_cell() -> None:
+    row = {"name": 'a;=1+1,"x"', "ports": ["80", "=443"], "size": -5}
+    lines = "".join(export.as_csv([row], tuple(row), ())).splitlines()
+    assert lines == ['"name","ports","size"', '"a;=1+1,""x""","80;=443","-5"']
 
 
 def test_numbers_stay_numbers() -> None:

@@ -11,6 +11,7 @@ import pytest
 from ringfence.model.enforcement import Enforcement, EnforcementState
 from ringfence.store.state import HostStatus
 from tests.support.estate import API, DB, NOW, Estate
+from web.estate import estate_of
 from web.rollout import PolicyRollout, rollout_of
 
 
@@ -93,3 +94,13 @@ def test_reasons_stand_with_the_names_of_the_workloads(tmp_path: Path) -> None:
         assert found.failing
         over = rollout(estate, h1=said(in_force=2))
         assert (over.troubles, over.failing) == ((), False), "a reason of before is none"
+
+
+def test_a_host_out_of_service_is_no_part_of_it(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        rollout(estate, a=said(in_force=2), b=said(in_force=1) | {"silent": 9_000})
+        estate.state.hosts.retire("b", at=NOW, reason="scrapped")
+        found = rollout(estate)
+        assert (found.sentence, found.notes) == ("Revision 1: in force on 2 of 2 workloads", ())
+        seen = estate_of(estate.state, NOW)
+        assert ([host.host for host in seen.hosts], seen.stale) == (["a"], ())

@@ -43,9 +43,9 @@ def test_progress_is_told_and_cancellation_is_heard_between_steps() -> None:
     assert len(told) == 1
 
 
-def test_a_very_old_record_ends_the_search() -> None:
-    old = record(EventAction.LOGIN)
+def test_a_record_of_an_old_time_does_not_hide_those_before_it() -> None:
+    old = record(EventAction.GAP_RECORDED)
     trail = ListTrail(
-        record(EventAction.LOGIN, 5), replace(old, at=old.at - timedelta(days=3)), record(EventAction.LOGIN, 6)
+        record(EventAction.LOGIN, 5), replace(old, at=old.at - timedelta(days=2000)), record(EventAction.LOGIN, 6)
     )
-    assert [item.sequence for item in sources(trail=trail).events(EventAction.LOGIN)] == [3]
+    assert [item.sequence for item in sources(trail=trail).events(EventAction.LOGIN)] == [1, 3]

@@ -13,13 +13,18 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 class BreakableLog:
     def __init__(self) -> None:
         self.broken = False
-        self.targets: list[str] = []
+        self.most = 2 * WAITING
+        self.events: list[AuditEvent] = []
+
+    @property
+    def targets(self) -> list[str]:
+        return [event.target for event in self.events]
 
     def append(self, event: AuditEvent) -> AuditRecord:
-        if self.broken:
+        if self.broken or len(self.events) >= self.most:
             raise AuditUnavailable("disk full")
-        self.targets.append(event.target)
-        return AuditRecord(sequence=len(self.targets), previous="", hash="", event=event)
+        self.events.append(event)
+        return AuditRecord(sequence=len(self.events), previous="", hash="", event=event)
 
 
 def _event(target: str) -> AuditEvent:
@@ -54,10 +59,31 @@ def test_many_threads_account_each_event_once() -> None:
     assert sorted(log.targets) == sorted(f"{name}{number}" for name in "abcd" for number in range(200))
 
 
-def test_what_finds_no_room_is_counted() -> None:
+def test_what_finds_no_room_is_counted_and_said_once_when_the_log_is_back() -> None:
     log = BreakableLog()
-    accounting = Accounting(log)
+    accounting = Accounting(log, clock=lambda: NOW)
     log.broken = True
     for number in range(WAITING + 3):
         accounting.account(_event(str(number)))
     assert (accounting.waiting, accounting.dropped) == (WAITING, 3)
+    log.broken = False
+    accounting.flush()
+    accounting.account(_event("later"))
+    assert log.targets[WAITING - 1 :] == [str(WAITING - 1), "audit log", "later"]
+    said = log.events[WAITING]
+    assert (said.at, said.action, said.detail["events"]) == (NOW, EventAction.AUDIT_DROPPED, 3)
+    assert accounting.dropped == 0
+
+
+def test_that_something_found_no_room_is_kept_until_it_can_be_written() -> None:
+    log = BreakableLog()
+    accounting = Accounting(log)
+    log.broken = True
+    for number in range(WAITING + 1):
+        accounting.account(_event(str(number)))
+    log.broken, log.most = False, WAITING
+    accounting.flush()
+    assert (accounting.waiting, accounting.dropped) == (0, 1)
+    log.most = WAITING + 1
+    accounting.flush()
+    assert (log.targets[-1], accounting.dropped) == ("audit log", 0)

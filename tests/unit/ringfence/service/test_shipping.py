@@ -79,6 +79,7 @@ class Shipped:
             respond=lambda table: self.seen.append(table.num_rows),
             account=self.events.append,
             feed=self.feed,
+            clock=lambda: NOW,
             begin=begin,
         )
 
@@ -185,6 +186,17 @@ def test_nothing_is_shipped_before_the_store_has_told_what_was_counted(tmp_path:
         assert shipped.shipping.step()
         assert (shipped.shipping.store_away, source.batches, answers) == (False, [], [])
         assert estate.state.findings.list() == (), "the former run has counted it"
+
+
+def test_a_gap_of_an_old_capture_is_accounted_for_when_it_is_told(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        started, ended = NOW - timedelta(days=2001), NOW - timedelta(days=2000)
+        gap = Gap(id="g", host="h1", started=started, ended=ended, cause=GapCause.UNREADABLE, lost=None)
+        shipped = Shipped(estate, MemorySource(FlowBatch(id="b", host="h1", flows=flow_table(), gaps=(gap,))))
+        shipped.shipping.step()
+        (event,) = shipped.events
+        assert event.at == NOW
+        assert (event.detail["started"], event.detail["ended"]) == (started.isoformat(), ended.isoformat())
 
 
 class Unheard:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from audit.report.completeness import unrecorded
 from collector.host import NOT_TOLD
 from collector.inventory import Listing
+from collector.spool import Spool
+from ringfence.clock import utc_now
 from ringfence.config import load
 from ringfence.doctor.host import Host
 from ringfence.errors import ConfigError, StoreAway, StoreUnavailable
@@ -150,6 +154,23 @@ def test_a_heartbeat_says_how_far_the_policy_has_come_and_tells_it_when_it_chang
         assert estate.state.hosts.list()[0].facts["rollout"] == {"revision": 3, "workloads": 0}
         topics = [message.topic for message in watch._feed.after(told, 0)]
         assert topics == ["host", "enforcement", "host"]
+
+
+def test_a_heartbeat_says_since_when_flows_wait_for_a_store_that_takes_none(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        began = utc_now() - timedelta(minutes=5)
+        left = Spool(estate.folder / "spool", host="h1", max_bytes=1 << 20)
+        left.put(FlowBatch(id="", host="h1", flows=flow_table(flow_row(1)), gaps=()))
+        (waiting,) = (estate.folder / "spool").glob("*.arrow")
+        os.utime(waiting, (began.timestamp(), began.timestamp()))
+        watch = _watch(estate)
+        watch._heartbeat()
+        (host,) = estate.state.hosts.list()
+        assert abs(datetime.fromisoformat(host.facts["held_up_since"]) - began) < timedelta(seconds=1)
+        assert unrecorded(estate.state, host.at)[0].endswith("still waits in the spool of h1")
+        watch._shipping.step()
+        watch._heartbeat()
+        assert estate.state.hosts.list()[0].facts["held_up_since"] is None
 
 
 def test_rules_follow_the_inventory_whatever_the_state_store_does(tmp_path: Path) -> None:

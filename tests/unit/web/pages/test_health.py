@@ -34,6 +34,15 @@ def test_without_gaps_it_says_that_all_is_shown_only_where_all_was_watched(site:
     assert "Not watched from the start" in site.client("viewer").get("/health?range=7d").text
 
 
+def test_a_host_out_of_service_is_not_called_stale(site: Site) -> None:
+    site.state.hosts.report(HostStatus(host="h9", at=site.clock() - timedelta(days=2), facts={}))
+    assert "</svg>stale</span>" in site.client("viewer").get("/health").text
+    site.state.hosts.retire("h9", at=site.clock(), reason="scrapped & sold")
+    text = site.client("viewer").get("/health").text
+    assert '<span class="state" title="scrapped &amp; sold">out of service</span>' in text
+    assert "</svg>stale</span>" not in text
+
+
 class Away:
     """A flow store that does not answer."""
 
