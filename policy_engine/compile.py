@@ -22,6 +22,7 @@ from policy_engine.addresses import (
 from policy_engine.flatten import FlatTier, Line, Match, flatten
 from policy_engine.matching import selects
 from policy_engine.modes import UNRULED, mode_of
+from policy_engine.places import hosts_of, with_host_addresses
 from ringfence.model.policy import Action, Network, Peer, Policy, PolicySet, Rule, Service, Tier
 from ringfence.model.ruleset import (
     DEFAULT_ALLOW_RULE,
@@ -68,13 +69,17 @@ def namespace_owners(workloads: Sequence[Workload]) -> tuple[Workload, ...]:
 
 def _places(known: Sequence[Workload], held: Sequence[Held]) -> list[tuple[Workload, tuple[Network, ...]]]:
     """What belongs to each workload: of an external network only what nobody else holds, as flows are attributed."""
-    networks = {item.id: {host_network(address) for address in item.addresses} for item in known}
-    workloads = {item.id: item for item in known}
+    workloads = {item.id: item for item in with_host_addresses(known)}
+    networks = {item.id: {host_network(address) for address in item.addresses} for item in workloads.values()}
+    guests: dict[str, list[str]] = {}
+    for guest, host in hosts_of(known).items():
+        guests.setdefault(host.id, []).append(guest)
     for network, item in held:
         if item.kind is WorkloadKind.EXTERNAL:
             workloads.setdefault(item.id, item)
-        if item.id in workloads:
-            networks.setdefault(item.id, set()).add(network)
+        for id_ in (item.id, *guests.get(item.id, ())):
+            if id_ in workloads:
+                networks.setdefault(id_, set()).add(network)
     own = own_parts(network for mine in networks.values() for network in mine)
     return [
         (item, tuple(part for network in networks[id_] for part in own[network])) for id_, item in workloads.items()

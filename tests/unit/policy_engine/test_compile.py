@@ -196,6 +196,20 @@ def test_a_denied_peer_is_not_reached_by_its_link_local_address() -> None:
         assert executed.allow is allowed
 
 
+@pytest.mark.parametrize("direction", Direction)
+def test_a_container_in_the_hosts_network_is_denied_by_the_hosts_addresses(direction: Direction) -> None:
+    host = workload("h1", {"kind": "host"}, ["10.0.0.1", "fd00::1"], kind=WorkloadKind.HOST, network=NetworkKind.HOST)
+    agent = workload("agent", {"role": "agent"}, network=NetworkKind.HOST)
+    policy = PARTNER.replace("zone == 'partner'", "role == 'agent'")
+    if direction is Direction.INGRESS:
+        policy = policy.replace("egress:", "ingress:").replace("to:", "from:")
+    held = [(ip_network("fe80::1"), host)]
+    ruleset = compile_rulesets(parse_policy(policy), [API, host, agent], Numbers(), held)["id-api"]
+    for address, allowed in (("10.0.0.1", False), ("fd00::1", False), ("fe80::1", False), ("10.0.0.4", True)):
+        executed = execute(ruleset, direction, ip_address(address), Request(protocol=6, port=80))
+        assert executed.allow is allowed
+
+
 def test_an_empty_policy_compiles_to_allowing_everything() -> None:
     rulesets = compile_rulesets(PolicySet(default_mode=Mode.PROTECT), [API], Numbers())
     assert [rule.number for rule in rulesets["id-api"].ingress] == [DEFAULT_ALLOW_RULE]
