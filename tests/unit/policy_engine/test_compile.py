@@ -210,6 +210,21 @@ def test_a_container_in_the_hosts_network_is_denied_by_the_hosts_addresses(direc
         assert executed.allow is allowed
 
 
+def test_a_peer_behind_another_engine_does_not_let_in_who_has_its_address_here() -> None:
+    api, evil, database = (
+        replace(workload(name, {"role": name}, [address], netns=netns), host=host)
+        for netns, (name, address, host) in enumerate(
+            [("api", "172.17.0.2", "h1"), ("evil", "172.17.0.2", "h2"), ("db", "172.17.0.3", "h2")]
+        )
+    )
+    near = replace(database, id="id-near", host="h1")
+    rulesets = compile_rulesets(parse_policy(TEXT), [api, evil, database, near], Numbers())
+    for workload_id, allowed in (("id-db", False), ("id-near", True)):
+        ask = Request(protocol=6, port=5432)
+        executed = execute(rulesets[workload_id], Direction.INGRESS, ip_address("172.17.0.2"), ask)
+        assert executed.allow is allowed
+
+
 def test_an_empty_policy_compiles_to_allowing_everything() -> None:
     rulesets = compile_rulesets(PolicySet(default_mode=Mode.PROTECT), [API], Numbers())
     assert [rule.number for rule in rulesets["id-api"].ingress] == [DEFAULT_ALLOW_RULE]
