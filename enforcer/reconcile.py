@@ -338,9 +338,7 @@ class Enforcer:
         shared = self._desired.ruleset(occupied)
         for member in occupied.members:
             ruleset = self._desired.ruleset_of(member.id) if occupied.host else shared
-            mine, why = state_of(member, occupied, state, reason)
-            if ruleset is None and mine is EnforcementState.IN_FORCE:
-                mine, why = EnforcementState.OFF, "no ruleset was compiled for it"
+            mine, why = state_of(member, occupied, state, reason, ruleset)
             digest = ruleset.digest if ruleset is not None else ""
             self._tell(member, mine, why, digest=digest, checks=checks, drifted=drifted)
 

@@ -18,7 +18,7 @@ from policy_engine.addresses import (
     common,
     difference,
 )
-from policy_engine.flatten import FlatTier, Line, Match, flatten
+from policy_engine.flatten import FlatTier, Line, Match, RulesetTooLarge, flatten
 from policy_engine.matching import selects
 from policy_engine.modes import UNRULED, mode_of
 from policy_engine.places import Held, Places
@@ -50,8 +50,7 @@ def compile_rulesets(
     named external workloads, and what running workloads hold besides, such as link-local addresses. `machines`: the
     host that an engine runs on, where it is called otherwise than the engine.
 
-    Raises:
-        RulesetTooLarge: the pass rules of one workload multiply beyond 50,000 lines.
+    A workload whose pass rules multiply beyond 50,000 lines gets a ruleset that says so in its `problem`.
     """
     known = namespace_owners(workloads)
     places = Places(known, held, machines)
@@ -103,7 +102,10 @@ class _Compiler:
             ingress, egress = (_unenforced(direction) for direction in (Direction.INGRESS, Direction.EGRESS))
             return Ruleset(workload="", mode=mode, ingress=ingress, egress=egress)
         sets: dict[str, Addresses] = {}
-        rules = {direction: self._rules(labels, direction, sets) for direction in Direction}
+        try:
+            rules = {direction: self._rules(labels, direction, sets) for direction in Direction}
+        except RulesetTooLarge as error:
+            return Ruleset(workload="", mode=mode, ingress=(), egress=(), problem=f"{error}: {error.hint}")
         return Ruleset(
             workload="",
             mode=mode,

@@ -225,6 +225,25 @@ def test_a_peer_behind_another_engine_does_not_let_in_who_has_its_address_here()
         assert executed.allow is allowed
 
 
+def test_one_workload_with_too_many_rules_says_so_and_the_others_have_theirs() -> None:
+    rules = {
+        label: ", ".join(f"{{action: pass, from: {{networks: [10.{tier}.{number}.0/24]}}}}" for number in range(250))
+        for tier, label in enumerate("xy")
+    }
+    text = "version: 1\ndefault_mode: protect\ntiers: [{name: x, default: pass}, {name: y, default: pass}]\npolicies:\n"
+    text += "".join(
+        f"  - {{name: {label}, tier: {label}, selector: has({label}), ingress: [{passes}]}}\n"
+        for label, passes in rules.items()
+    )
+    workloads = [workload(labels, dict.fromkeys(labels, "")) for labels in ("x", "y", "xy")]
+    found = compile_rulesets(parse_policy(text), workloads, Numbers())
+    assert {name: (item.problem, len(item.ingress)) for name, item in found.items()} == {
+        "id-x": ("", 251),
+        "id-y": ("", 251),
+        "id-xy": ("more than 50000 rules for one workload: use fewer pass rules", 0),
+    }
+
+
 def test_an_empty_policy_compiles_to_allowing_everything() -> None:
     rulesets = compile_rulesets(PolicySet(default_mode=Mode.PROTECT), [API], Numbers())
     assert [rule.number for rule in rulesets["id-api"].ingress] == [DEFAULT_ALLOW_RULE]
