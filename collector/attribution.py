@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from collector.inventory import Snapshot
 from collector.tenancy import EARLY_NS, FOREVER, Tenancy, apart, nanoseconds, tenancy
 from collector.wire import hash_words
-from ringfence.model.workload import Address, Method, NetworkKind, Workload, WorkloadKind
+from ringfence.model.workload import SPANNING, Address, Method, NetworkKind, Workload, WorkloadKind
 
 MAX_ANSWERS = 100_000
 """Answers kept; a scan of more addresses than this only costs time."""
-_WIDE = frozenset({NetworkKind.OVERLAY, NetworkKind.MACVLAN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +156,7 @@ class Attribution:
         return result
 
     def _machine(self, workload: Workload) -> str:
-        """The host it is on; an engine with a name of its own may run on a host that has another."""
-        owner = self._current.owners.get(self._current.engines.get(workload.host, 0))
-        return owner.host if owner is not None else workload.host
+        return self._current.machines.get(workload.host, workload.host)
 
     @property
     def _current(self) -> Snapshot:
@@ -299,7 +296,7 @@ def _holdings(snapshot: Snapshot) -> dict[Address, list[_Holding]]:
         for part in workload.attachments:
             if part.kind is NetworkKind.SHARED:
                 continue
-            wide = part.kind in _WIDE or workload.kind is WorkloadKind.HOST
+            wide = part.kind in SPANNING or workload.kind is WorkloadKind.HOST
             until = part.until or workload.ended
             for address in part.addresses:
                 holding = _Holding(

@@ -23,7 +23,7 @@ KEEP_ENDED = timedelta(hours=1)
 class Snapshot:
     """One consistent view. `owners` maps a namespace's inode to the workload whose namespace it is (those that only
     joined it are in `workloads`); `local` maps it to the addresses held there, each with the time it was first seen;
-    `engines` an engine's name to the inode of the namespace it runs in.
+    `machines` an engine's name to the host in whose namespace it runs.
     """
 
     version: int = 0
@@ -32,7 +32,7 @@ class Snapshot:
     local: Mapping[int, Mapping[Address, datetime]] = field(default_factory=dict)
     subnets: tuple[Network, ...] = ()
     external: tuple[tuple[Network, Workload], ...] = ()
-    engines: Mapping[str, int] = field(default_factory=dict)
+    machines: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def known(self) -> tuple[Workload, ...]:
@@ -127,6 +127,10 @@ class Inventory:
         ]
         return (*snapshot.external, *inside)
 
+    def machines(self) -> Mapping[str, str]:
+        """The host that each engine runs on, by the engine's name."""
+        return self.snapshot().machines
+
     def get(self, workload: str) -> Workload | None:
         """The running workload with this id, else the one of this id that ended last."""
         found = [item for item in self.snapshot().workloads if item.id == workload]
@@ -152,14 +156,16 @@ class Inventory:
         external = sorted(
             (pair for listing in listings for pair in listing.external), key=lambda pair: -pair[0].prefixlen
         )
+        engines = dict(listing.engine for listing in listings if listing.engine is not None)
+        owned = owners(workloads)
         return Snapshot(
             version=self._version,
             workloads=workloads,
-            owners=MappingProxyType(owners(workloads)),
+            owners=MappingProxyType(owned),
             local=MappingProxyType({inode: dict(found) for inode, found in self._local.items()}),
             subnets=tuple(subnet for listing in listings for subnet in listing.subnets),
             external=tuple(external),
-            engines=MappingProxyType(dict(listing.engine for listing in listings if listing.engine is not None)),
+            machines=MappingProxyType({name: owned[inode].host for name, inode in engines.items() if inode in owned}),
         )
 
     def _with_local(self, item: Workload) -> Workload:

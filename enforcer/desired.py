@@ -138,15 +138,20 @@ class Desired:
         return plan
 
     def slot_of(self, workload: Workload) -> Slot | None:
-        """None while the workload has no slot, or when its cgroup is gone: one dead cgroup must not stop the rest."""
+        """None while the workload has no slot, or when its cgroup is gone: one dead cgroup must not stop the rest.
+
+        Nor must one ruleset that could not be had: its workload keeps the one before, or has none.
+        """
         with self._lock:
             number = next((slot for slot, owner in self._slots.items() if owner == workload.id), 0)
             ruleset, quarantine = self._rulesets.get(workload.id), self._quarantines.get(workload.id)
+            last = self._last.get(workload.id)
+        if ruleset is not None and ruleset.problem:
+            ruleset = last
         if not number or (ruleset is None and quarantine is None):
             return None
         if not self._cgroups(cgroup_path(workload)):
             return None
-        last = self._last.get(workload.id)
         return Slot(number=number, workload=workload, ruleset=ruleset, quarantine=quarantine, last=last)
 
     def scope_of(self, workload: Workload) -> Scope | None:

@@ -102,6 +102,8 @@ def namespace_plan(
 def _namespace_plan(ruleset: Ruleset | None, quarantine: Quarantine | None, mask: int) -> Plan:
     if ruleset is None and quarantine is None:
         return Plan()
+    if ruleset is not None and ruleset.problem:
+        raise EnforcementFailed(ruleset.problem)
     sets = ruleset_sets(ruleset) if ruleset is not None else {}
     style = Style(mask=mask)
     tables = {}

@@ -348,10 +348,8 @@ class Enforcer:
         shared = self._desired.ruleset(occupied)
         for member in occupied.members:
             ruleset = self._desired.ruleset_of(member.id) if occupied.host else shared
-            mine, why = state_of(member, occupied, state, reason)
-            if ruleset is None and mine is EnforcementState.IN_FORCE:
-                mine, why = EnforcementState.OFF, "no ruleset was compiled for it"
-            elif occupied.host and mine in STANDING and self._desired.slot_of(member) is None:
+            mine, why = state_of(member, occupied, state, reason, ruleset)
+            if occupied.host and mine in STANDING and self._desired.slot_of(member) is None:
                 mine, why = EnforcementState.FAILED, UNPLACED
             digest = ruleset.digest if ruleset is not None else ""
             self._tell(member, mine, why, digest=digest, checks=checks, drifted=drifted)

@@ -14,6 +14,8 @@ from ringfence.model.verdict import Direction
 
 ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
 WITH_PORTS = (TCP, UDP, SCTP)
+ANY_ICMP_TYPE = 255
+"""What the kernel's match takes for any type of ICMP for IPv4 (`icmp_type_code_match`); in ICMPv6 it is itself."""
 MULTIPORT_SLOTS = 15
 """What one multiport match holds: a port takes one slot, a range two (xt_multiport.h)."""
 
@@ -105,7 +107,7 @@ def service_matches(service: Service, family: Family, *, reply: bool = False) ->
     """The matches of a service in one family, several when ports need it; none when the family has no such protocol.
 
     Raises:
-        EnforcementFailed: an ICMP code without a type, which iptables cannot say.
+        EnforcementFailed: an ICMP code without a type, or ICMP type 255 of IPv4, which iptables cannot say.
     """
     if service.protocol in (ICMP, ICMPV6):
         if service.protocol == (ICMP if family is Family.IPV4 else ICMPV6):
@@ -130,6 +132,8 @@ def _icmp(service: Service, family: Family, *, reply: bool) -> Tokens:
         return ("-p", name)
     if service.icmp_type is None:
         raise EnforcementFailed("an ICMP code without a type cannot be matched")
+    if family is Family.IPV4 and service.icmp_type == ANY_ICMP_TYPE:
+        raise EnforcementFailed("ICMP type 255 cannot be matched: the kernel takes it for every type")
     code = "" if service.icmp_code is None else f"/{service.icmp_code}"
     return ("-p", name, "-m", module, option, f"{service.icmp_type}{code}")
 

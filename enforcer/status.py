@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enforcer.owners import Occupied
 from ringfence.model.enforcement import Enforcement, EnforcementState
 from ringfence.model.quarantine import Check
+from ringfence.model.ruleset import Ruleset
 from ringfence.model.workload import SHARES_HOST, Containment, Workload, WorkloadKind
 
 REFRESH = timedelta(seconds=30)
@@ -82,9 +83,9 @@ def _older(told: Enforcement, at: datetime) -> bool:
 
 
 def state_of(
-    member: Workload, occupied: Occupied, state: EnforcementState, reason: str
+    member: Workload, occupied: Occupied, state: EnforcementState, reason: str, ruleset: Ruleset | None
 ) -> tuple[EnforcementState, str]:
-    """The namespace's state as it applies to one member, with the reason that a person reads."""
+    """The namespace's state as it applies to one member and its ruleset, with the reason that a person reads."""
     if member.containment is Containment.NOT_CONTAINABLE:
         state, reason = EnforcementState.NOT_CONTAINABLE, member.containment_reason
     elif state is EnforcementState.FAILED:
@@ -100,6 +101,10 @@ def state_of(
         reason = reason or HOST_NETWORK
     elif member is not occupied.owner:
         reason = reason or f"shares the namespace of {occupied.owner.name}, whose rules hold for both"
+    if ruleset is None and state is EnforcementState.IN_FORCE:
+        state, reason = EnforcementState.OFF, "no ruleset was compiled for it"
+    elif ruleset is not None and ruleset.problem and state is not EnforcementState.NOT_CONTAINABLE:
+        state, reason = EnforcementState.FAILED, ruleset.problem
     return state, reason
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from policy_engine.compile import namespace_owners
 from policy_engine.endpoint import Endpoint, Request
+from policy_engine.places import with_host_addresses
 from policy_engine.services import ICMP_PROTOCOLS, PORT_PROTOCOLS
 from ringfence.model.flow import PROTOCOL_NAMES
 from ringfence.model.policy import Network, PolicySet, Rule, Service
@@ -103,7 +104,7 @@ def ends(rules: Sequence[Rule], workloads: Sequence[Workload]) -> tuple[End, ...
     """Each current address of each workload, and each stretch of addresses outside that the rules or the named
     external networks among `workloads` tell apart.
     """
-    known = namespace_owners(workloads)
+    known = with_host_addresses(namespace_owners(workloads))
     found = [
         End(endpoint=_endpoint(item, address), workload=item.id, family=address.version)
         for item in known

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 
 from policy_engine.addresses import (
     Addresses,
@@ -15,14 +17,12 @@ from policy_engine.addresses import (
     addresses,
     common,
     difference,
-    disjoint,
-    host_network,
-    own_parts,
 )
-from policy_engine.flatten import FlatTier, Line, Match, flatten
+from policy_engine.flatten import FlatTier, Line, Match, RulesetTooLarge, flatten
 from policy_engine.matching import selects
 from policy_engine.modes import UNRULED, mode_of
-from ringfence.model.policy import Action, Network, Peer, Policy, PolicySet, Rule, Service, Tier
+from policy_engine.places import Held, Places
+from ringfence.model.policy import Action, Network, Peer, Policy, PolicySet, Rule, Selector, Service, Tier
 from ringfence.model.ruleset import (
     DEFAULT_ALLOW_RULE,
     UNENFORCED_RULE,
@@ -31,27 +31,37 @@ from ringfence.model.ruleset import (
     reserved_ref,
 )
 from ringfence.model.verdict import Direction, Mode, RuleRef
-from ringfence.model.workload import Workload, WorkloadKind
+from ringfence.model.workload import Workload
 
 Number = Callable[[RuleRef], int]
-Held = tuple[Network, Workload]
-"""A network that belongs to a workload, beside the addresses of its attachments."""
+NO_MACHINES: Mapping[str, str] = MappingProxyType({})
 
 
 def compile_rulesets(
-    policies: PolicySet, workloads: Sequence[Workload], number: Number, held: Sequence[Held] = ()
+    policies: PolicySet,
+    workloads: Sequence[Workload],
+    number: Number,
+    held: Sequence[Held] = (),
+    machines: Mapping[str, str] = NO_MACHINES,
 ) -> dict[str, Ruleset]:
     """Rulesets by workload id, for each running workload that has a network namespace and is not the host itself.
 
     `number` is given a reference that `numbering.numbered` lists and returns its number. `held`: the networks of
-    named external workloads, and what running workloads hold besides, such as link-local addresses.
+    named external workloads, and what running workloads hold besides, such as link-local addresses. `machines`: the
+    host that an engine runs on, where it is called otherwise than the engine.
 
-    Raises:
-        RulesetTooLarge: the pass rules of one workload multiply beyond 50,000 lines.
+    A workload whose pass rules multiply beyond 50,000 lines gets a ruleset that says so in its `problem`.
     """
     known = namespace_owners(workloads)
-    compiler = _Compiler(policies, _places(known, held), number)
-    return {item.id: compiler.ruleset(item) for item in known if is_judged(item)}
+    places = Places(known, held, machines)
+    compilers: dict[str, _Compiler] = {}
+    rulesets: dict[str, Ruleset] = {}
+    for item in filter(is_judged, known):
+        machine = places.machine(item)
+        if machine not in compilers:
+            compilers[machine] = _Compiler(policies, partial(places.selected, machine=machine), number)
+        rulesets[item.id] = compilers[machine].ruleset(item)
+    return rulesets
 
 
 def is_judged(workload: Workload) -> bool:
@@ -66,32 +76,16 @@ def namespace_owners(workloads: Sequence[Workload]) -> tuple[Workload, ...]:
     return tuple(item for item in running if not item.joined or (item.host, item.netns) not in owned)
 
 
-def _places(known: Sequence[Workload], held: Sequence[Held]) -> list[tuple[Workload, tuple[Network, ...]]]:
-    """What belongs to each workload: of an external network only what nobody else holds, as flows are attributed."""
-    networks = {item.id: {host_network(address) for address in item.addresses} for item in known}
-    workloads = {item.id: item for item in known}
-    for network, item in held:
-        if item.kind is WorkloadKind.EXTERNAL:
-            workloads.setdefault(item.id, item)
-        if item.id in workloads:
-            networks.setdefault(item.id, set()).add(network)
-    own = own_parts(network for mine in networks.values() for network in mine)
-    return [
-        (item, tuple(part for network in networks[id_] for part in own[network])) for id_, item in workloads.items()
-    ]
-
-
 class _Compiler:
-    """Compiles once per label set: workloads with equal labels have equal rules."""
+    """Compiles for one host, once per label set: its workloads with equal labels have equal rules."""
 
     def __init__(
-        self, policies: PolicySet, places: Sequence[tuple[Workload, tuple[Network, ...]]], number: Number
+        self, policies: PolicySet, selected: Callable[[Selector], tuple[Network, ...]], number: Number
     ) -> None:
         self._policies = policies
-        self._places = places
+        self._selected = selected
         self._number = number
         self._numbers: dict[RuleRef, int] = {}
-        self._members: dict[str, tuple[Network, ...]] = {}
         self._lines: dict[RuleRef, tuple[Line, ...]] = {}
         self._rulesets: dict[tuple[tuple[str, str], ...], Ruleset] = {}
 
@@ -108,7 +102,10 @@ class _Compiler:
             ingress, egress = (_unenforced(direction) for direction in (Direction.INGRESS, Direction.EGRESS))
             return Ruleset(workload="", mode=mode, ingress=ingress, egress=egress)
         sets: dict[str, Addresses] = {}
-        rules = {direction: self._rules(labels, direction, sets) for direction in Direction}
+        try:
+            rules = {direction: self._rules(labels, direction, sets) for direction in Direction}
+        except RulesetTooLarge as error:
+            return Ruleset(workload="", mode=mode, ingress=(), egress=(), problem=f"{error}: {error.hint}")
         return Ruleset(
             workload="",
             mode=mode,
@@ -174,22 +171,10 @@ class _Compiler:
     def _plain_members(self, peer: Peer) -> tuple[Network, ...]:
         if peer.selector is None:
             return peer.networks
-        members = self._selected(peer.selector.text, peer)
+        members = self._selected(peer.selector)
         if peer.networks:
             members = common(members, peer.networks)
         return difference(members, peer.not_networks) if peer.not_networks else members
-
-    def _selected(self, text: str, peer: Peer) -> tuple[Network, ...]:
-        """What the selected workloads hold now."""
-        if text not in self._members:
-            selector = peer.selector
-            self._members[text] = disjoint(
-                network
-                for workload, networks in self._places
-                if selector is not None and selects(selector, workload.labels)
-                for network in networks
-            )
-        return self._members[text]
 
     def _ruleset_rule(self, line: Line) -> RulesetRule:
         return RulesetRule(

@@ -12,6 +12,8 @@ from ringfence.model.policy import PortInterval, Service
 SERVICE_KEYS = ("protocol", "ports", "icmp")
 PORT_PROTOCOLS = (6, 17, 132, 136)
 ICMP_PROTOCOLS = (1, 58)
+ANY_ICMP_TYPE = 255
+"""Reserved in ICMP for IPv4: in a match Linux takes it for any type (`icmp_type_code_match`), in ICMPv6 for itself."""
 RANGE = re.compile(r"([0-9]{1,5})(?:\s*[-:]\s*([0-9]{1,5}))?")
 
 
@@ -94,4 +96,10 @@ def _read_icmp(reader: Reader, mapping: Mapping, path: str, number: int | None) 
     for key in ("type", "code"):
         if key in fields.entries:
             values[key] = reader.integer(fields.entries[key].value, f"{where}.{key}", 0, 255)
+    if number == ICMP_PROTOCOLS[0] and values.get("type") == ANY_ICMP_TYPE:
+        reader.problems.add(
+            fields.entries["type"].line,
+            f"{where}.type",
+            "the kernel takes ICMP type 255 for every type; leave `icmp` out to mean every type",
+        )
     return values.get("type"), values.get("code")

@@ -6,7 +6,7 @@ the rules tell apart, and every address of every workload counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.report.posture import Posture
@@ -15,6 +15,7 @@ from policy_engine.atoms import ServiceAtom, all_rules, ends, service_atoms, ser
 from policy_engine.bitmap import NOBODY, Bitmap
 from policy_engine.endpoint import Endpoint
 from policy_engine.evaluate import FINAL
+from policy_engine.places import with_host_addresses
 from policy_engine.services import ICMP_PROTOCOLS
 from ringfence.model.policy import PolicySet
 from ringfence.model.verdict import Direction, Outcome
@@ -137,8 +138,9 @@ def who_could(
     rules = all_rules([policies])
     atoms = service_atoms(rules)
     verdicts = _Verdicts(policies, atoms)
-    kinds = {name: _kinds(members, verdicts) for name, members in zones.members.items()}
-    workloads = [item.workload for members in zones.members.values() for item in members]
+    workloads = with_host_addresses([item.workload for members in zones.members.values() for item in members])
+    addressed = {item.id: item for item in workloads}
+    kinds = {name: _kinds(members, addressed, verdicts) for name, members in zones.members.items()}
     named = {None, *(item.id for item in external)}
     outsiders = (item.endpoint for item in ends(rules, [*workloads, *external]) if item.workload in named)
     kinds[OUTSIDE] = _distinct(verdicts.kind(end, protected=False) for end in outsiders)
@@ -181,11 +183,11 @@ def _denials(verdicts: _Verdicts, source: _Kind, destination: _Kind) -> tuple[in
     return leaving | entering, (leaving if source.protected else 0) | (entering if destination.protected else 0)
 
 
-def _kinds(members: Iterable[Posture], verdicts: _Verdicts) -> tuple[_Kind, ...]:
+def _kinds(members: Iterable[Posture], addressed: Mapping[str, Workload], verdicts: _Verdicts) -> tuple[_Kind, ...]:
     return _distinct(
         verdicts.kind(_endpoint(item.workload, address), protected=item.protected)
         for item in members
-        for address in _addresses(item.workload)
+        for address in _addresses(addressed[item.workload.id])
     )
 
 

@@ -68,13 +68,17 @@ class RulesetRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruleset:
-    """Everything one workload's namespace needs. The rule lists end in a rule that matches everything."""
+    """Everything one workload's namespace needs. The rule lists end in a rule that matches everything.
+
+    `problem`: why there are no rules in it, as a sentence; what held before goes on holding. Empty when there are.
+    """
 
     workload: str
     mode: Mode
     ingress: tuple[RulesetRule, ...]
     egress: tuple[RulesetRule, ...]
     sets: tuple[AddressSet, ...] = ()
+    problem: str = ""
 
     def rules(self, direction: Direction) -> tuple[RulesetRule, ...]:
         return self.ingress if direction is Direction.INGRESS else self.egress
@@ -82,7 +86,8 @@ class Ruleset:
     @property
     def digest(self) -> str:
         """Hex SHA-256 of the content without the workload: equal digests mean equal kernel rules."""
-        text = repr((self.mode, self.ingress, self.egress, self.sets))
+        content = (self.mode, self.ingress, self.egress, self.sets)
+        text = repr((*content, self.problem) if self.problem else content)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -34,6 +34,10 @@ class NetworkKind(StrEnum):
     OTHER = "other"
 
 
+SPANNING = frozenset({NetworkKind.OVERLAY, NetworkKind.MACVLAN})
+"""Networks on which other hosts reach a workload under its own address."""
+
+
 class Containment(StrEnum):
     """Where rules can be put so that the workload cannot undo them.
 

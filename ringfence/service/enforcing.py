@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from policy_engine.compile import Held, compile_rulesets
+from policy_engine.compile import compile_rulesets
 from policy_engine.numbering import numbered
+from policy_engine.places import Held
 from ringfence import metrics
 from ringfence.clock import Clock
 from ringfence.errors import StoreUnavailable
@@ -50,11 +51,13 @@ class Enforcing:
         sink: RulesetSink,
         workloads: Callable[[], Sequence[Workload]],
         held: Callable[[], Sequence[Held]] = tuple,
+        machines: Callable[[], Mapping[str, str]] = dict,
         account: Callable[[AuditEvent], None],
         clock: Clock,
         settled: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`held`: what belongs to workloads beside the addresses of their attachments.
+        """`held`: what belongs to workloads beside the addresses of their attachments. `machines`: the host that each
+        engine runs on.
 
         `settled`: whether the inventory is complete. Until it first is, or `PATIENCE` is over, the kernel keeps what it
         has: rules made of a part of the workloads would let through, or deny, what those of the former run did not.
@@ -63,7 +66,7 @@ class Enforcing:
         self._state = state
         self._sink = sink
         self._workloads = workloads
-        self._held = held
+        self._held, self._machines = held, machines
         self._account = account
         self._clock = clock
         self._inventory_changed = threading.Event()
@@ -118,7 +121,8 @@ class Enforcing:
         self._compiled = None
         workloads = self._workloads()
         self._forget_all_but({item.id for item in workloads})
-        rulesets = compile_rulesets(current.policies, workloads, self._numbers_of(current).__getitem__, self._held())
+        number = self._numbers_of(current).__getitem__
+        rulesets = compile_rulesets(current.policies, workloads, number, self._held(), self._machines())
         self._wanted = {workload: ruleset.digest for workload, ruleset in rulesets.items()}
         self._sink.desire(workloads, rulesets)
         self._compiled = current.revision

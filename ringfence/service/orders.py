@@ -59,7 +59,9 @@ class Orders:
         try:
             # Compiled once for nothing, so that a policy which is too large for the kernel is refused here as well.
             policies = parse_policy(text)
-            compile_rulesets(policies, self._state.workloads.current(), lambda ref: 0)
+            for ruleset in compile_rulesets(policies, self._state.workloads.current(), lambda ref: 0).values():
+                if ruleset.problem:
+                    raise RingfenceError(ruleset.problem)
             self._state.rule_numbers.check(numbered(policies), at=self._clock())
         except RingfenceError as error:
             problems = [str(problem) for problem in getattr(error, "problems", (error,))[:20]]

@@ -123,6 +123,7 @@ class Watch:
             sink=self.enforcer,
             workloads=self.collector.workloads,
             held=self.collector.held,
+            machines=self.collector.inventory.machines,
             account=accounting.account,
             clock=utc_now,
             settled=self.collector.settled,

@@ -33,6 +33,7 @@ KINDS = (
     "internal",
     "host, as client",
     "host, as server",
+    "host, as named peer",
     "none",
     "container:x",
     "macvlan",
@@ -41,7 +42,7 @@ KINDS = (
 POLICY = """
 version: 1
 groups:
-  - {{name: watched, selector: "role in {{'server', 'sender'}}", mode: protect}}
+  - {{name: watched, selector: "role in {{'server', 'sender', 'keeper'}}", mode: protect}}
 tiers:
   - {{name: application, default: pass}}
 policies:
@@ -57,6 +58,12 @@ policies:
     egress:
       - {{action: allow, protocol: tcp, ports: {allowed}}}
       - {{action: deny, protocol: tcp, ports: {denied}}}
+  - name: keepers
+    tier: application
+    selector: "role == 'keeper'"
+    ingress:
+      - {{action: allow, from: {{selector: "role == 'peer'"}}, protocol: tcp, ports: {allowed}}}
+      - {{action: deny, from: {{selector: "role == 'peer'"}}, protocol: tcp, ports: {denied}}}
 """
 EXCHANGES = 'i=0; while [ $i -lt {count} ]; do echo "$i" | nc -w 5 {address} {port}; i=$((i+1)); done'
 ENDED_BY = {1: "no connection", 143: "it opens, no data passes"}
@@ -75,6 +82,7 @@ class Link:
     destination: Container
     direction: str = "ingress"
     wiring: str = "one host"
+    policy: str = "application/servers/ingress"
 
     @property
     def allowed_port(self) -> int:
@@ -83,10 +91,6 @@ class Link:
     @property
     def denied_port(self) -> int:
         return self.allowed_port + 1
-
-    @property
-    def policy(self) -> str:
-        return "application/servers/ingress" if self.direction == "ingress" else "application/senders/egress"
 
     @property
     def judged(self) -> Container:
@@ -180,11 +184,23 @@ def links(lab: Lab) -> Iterator[Link]:
         source=node,
         destination=plain,
         direction="egress",
+        policy="application/senders/egress",
     )
     caller = first.run("caller", network="shop")
     node = first.run("host-server", network="host", labels=server)
     yield Link(
         kind="host, as server", client=caller, server=node, address=first.address, source=caller, destination=node
+    )
+    keeper = first.run("keeper", network="shop", labels={"role": "keeper"})
+    node = first.run("host-peer", network="host", labels={"role": "peer"})
+    yield Link(
+        kind="host, as named peer",
+        client=node,
+        server=keeper,
+        address=keeper.address(4),
+        source=node,
+        destination=keeper,
+        policy="application/keepers/ingress",
     )
 
     left = first.run("none-client", network="none", labels=client)

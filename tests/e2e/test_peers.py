@@ -62,6 +62,34 @@ def test_no_address_of_a_denied_peer_is_a_way_round_the_rule(
         assert reached(FREE) == dict.fromkeys(places, True)
 
 
+API_ONLY = """
+version: 1
+groups: [{name: databases, selector: "role == 'db'", mode: protect}]
+tiers: [{name: application}]
+policies:
+  - name: api-only
+    tier: application
+    selector: "role == 'db'"
+    ingress: [{action: allow, from: {selector: "role == 'api'"}}]
+"""
+
+
+def test_who_has_the_address_of_an_allowed_peer_behind_another_engine_is_not_let_in(
+    lab_pair: Lab, tmp_path: Path
+) -> None:
+    first, second = lab_pair.hosts
+    api, evil = (
+        host.run(role, network="bridge", labels={"role": role}) for host, role in ((first, "api"), (second, "evil"))
+    )
+    near, far = (host.run("db", network="bridge", labels={"role": "db"}) for host in (first, second))
+    assert api.address(4) == evil.address(4), "engines choose the same first address"
+    endpoints = [f"{host.name}={host.url}" for host in (first, second)]
+    with RunningService(first.namespace.path, tmp_path, endpoints=endpoints) as service:
+        service.enforce(API_ONLY, near.id, far.id)
+        wait_until("api is let in", lambda: reaches(api, near.netns_path, near.address(4), PORT), seconds=15)
+        assert not reaches(evil, far.netns_path, far.address(4), PORT)
+
+
 def reaches(client: Container, server: Path, address: str, port: int) -> bool:
     listening = "::" if ":" in address else "0.0.0.0"  # noqa: S104 -- in the namespace of a test
     # A link-local address needs its interface; the others have no use for one.

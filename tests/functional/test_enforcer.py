@@ -76,6 +76,7 @@ RULESETS = {
     "IPv4 only": ruleset([rule(16, True, "v4", service()), DENY_ALL], sets=[address_set("v4", "0.0.0.0/0")]),
     "echo over IPv4": ruleset([rule(16, True, None, service(1, icmp_type=8, icmp_code=0)), DENY_ALL]),
     "echo over IPv6": ruleset([rule(16, True, None, service(58, icmp_type=128)), DENY_ALL]),
+    "the last type over IPv6": ruleset([rule(16, True, None, service(58, icmp_type=255)), DENY_ALL]),
     "rejected, not dropped": ruleset([rule(16, False, None, service(), reject=True)], [ALLOW_ALL]),
     "rejected by protocol": ruleset(
         egress=[

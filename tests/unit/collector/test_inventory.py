@@ -76,6 +76,13 @@ def test_held_are_named_networks_and_what_running_owners_hold_in_their_namespace
     assert inventory.held() == (pair,)
 
 
+def test_an_engine_is_on_the_host_whose_namespace_it_runs_in() -> None:
+    inventory = inventory_of(*standard_world())
+    for name, inode in (("engine", HOST), ("elsewhere", 4000)):
+        inventory.replace(name, Listing(engine=(name, inode)), START)
+    assert inventory.machines() == {"engine": "h1"}
+
+
 def test_the_owner_of_a_shared_namespace_is_not_who_joined() -> None:
     shared = NetworkKind.SHARED
     joiner = workload("joiner", WEB, network="container:x", network_kind=shared, started=START + timedelta(hours=1))

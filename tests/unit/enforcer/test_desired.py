@@ -11,7 +11,7 @@ from enforcer.netns import Netns
 from enforcer.plan import Plan, namespace_plan
 from ringfence.errors import EnforcementFailed
 from ringfence.model.workload import Containment
-from tests.support.rulesets import START, quarantine, ruleset, workload
+from tests.support.rulesets import DENY_ALL, START, quarantine, ruleset, workload
 
 MASK = 0x00FFFF00
 TARGET = workload(Netns(inode=7, path="/a"))
@@ -44,6 +44,21 @@ def test_one_dead_cgroup_does_not_stop_the_rest() -> None:
     wish.assign(())
     assert wish.plan(wish.namespaces()[7]) == Plan()
     assert wish.scope_of(wish.namespaces()[7].owner) is None
+
+
+def test_in_a_hosts_network_one_ruleset_that_could_not_be_had_does_not_stop_the_rest() -> None:
+    wish, too_large = desired(), replace(ruleset([]), problem="too large")
+    one = replace(TARGET, containment=Containment.CGROUP, cgroup="/x")
+    other = replace(one, id="w2", cgroup="/y")
+    wish.replace([one, other], {one.id: ruleset([DENY_ALL]), other.id: ruleset()})
+    wish.assign(())
+    before = wish.plan(wish.namespaces()[7])
+    wish.replace([one, other], {one.id: too_large, other.id: ruleset()})
+    assert wish.plan(wish.namespaces()[7]) == before
+    wish.replace([other], {other.id: ruleset()})
+    alone = wish.plan(wish.namespaces()[7])
+    wish.replace([one, other], {one.id: too_large, other.id: ruleset()})
+    assert wish.plan(wish.namespaces()[7]) == alone, "nothing is known that was before"
 
 
 def test_a_guest_may_bring_the_ruleset_when_the_owner_has_none() -> None:

@@ -322,14 +322,16 @@ def test_in_the_background_a_change_is_seen_and_put_back() -> None:
 
 
 IMPOSSIBLE = ruleset([rule(1 << 20, True)])
+TOO_LARGE = replace(ruleset([]), problem="it does not fit")
 
 
 @pytest.mark.parametrize("earlier", [POLICY, None], ids=["with a ruleset before", "without"])
-def test_a_quarantine_stands_although_the_ruleset_cannot_be_expressed(earlier: Ruleset | None) -> None:
+@pytest.mark.parametrize("wanted", [IMPOSSIBLE, TOO_LARGE], ids=["no such mark", "too large"])
+def test_a_quarantine_stands_although_the_ruleset_cannot_be_expressed(wanted: Ruleset, earlier: Ruleset | None) -> None:
     world = World()
     if earlier is not None:
         world.desire(wanted=earlier)
-    world.desire(wanted=IMPOSSIBLE)
+    world.desire(wanted=wanted)
     assert world.state is EnforcementState.FAILED
     done = world.enforcer.order(world.target, quarantine(world.target))
     assert done.state is QuarantineState.VERIFIED, done.proof

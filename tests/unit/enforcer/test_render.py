@@ -82,6 +82,13 @@ def test_a_code_without_a_type_is_refused() -> None:
         lines(rule(16, True, None, service(1, icmp_code=3)))
 
 
+def test_the_type_that_the_kernel_takes_for_every_type_is_refused_and_is_one_like_others_in_icmpv6() -> None:
+    wanted = [rule(16, True, None, service(protocol, icmp_type=255)) for protocol in (1, 58)]
+    with pytest.raises(EnforcementFailed, match="every type"):
+        lines(wanted[0])
+    assert lines(wanted[1], Family.IPV6)[1] == "-p icmpv6 -m icmp6 --icmpv6-type 255 -j ACCEPT"
+
+
 def test_a_number_that_does_not_fit_the_mark_is_refused() -> None:
     with pytest.raises(EnforcementFailed, match="does not fit"):
         lines(rule(0x10000, True))

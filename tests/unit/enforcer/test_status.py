@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from enforcer.netns import Netns
-from enforcer.status import REFRESH, Statuses, containment_checks
+from enforcer.owners import Occupied
+from enforcer.status import REFRESH, Statuses, containment_checks, state_of
 from ringfence.model.enforcement import EnforcementState
+from ringfence.model.ruleset import Ruleset
 from ringfence.model.workload import SHARES_HOST, Containment
-from tests.support.rulesets import START, workload
+from tests.support.rulesets import START, ruleset, workload
 
 SECOND = timedelta(seconds=1)
 
@@ -73,3 +76,22 @@ def test_what_a_quarantine_cannot_hold_is_a_failed_check(containment: Containmen
     checks = containment_checks(target)
     assert [item.name for item in checks if not item.passed] == ([failed] if failed else [])
     assert all(item.detail for item in checks)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "containment", "state"),
+    [
+        (ruleset(), Containment.CGROUP, EnforcementState.IN_FORCE),
+        (None, Containment.CGROUP, EnforcementState.OFF),
+        (replace(ruleset(), problem="too large"), Containment.CGROUP, EnforcementState.FAILED),
+        (replace(ruleset(), problem="too large"), Containment.NOT_CONTAINABLE, EnforcementState.NOT_CONTAINABLE),
+    ],
+)
+def test_what_holds_for_the_namespace_is_said_of_a_member_whose_own_rules_are_there(
+    wanted: Ruleset | None, containment: Containment, state: EnforcementState
+) -> None:
+    netns = Netns(inode=1, path="/a", shared=True)
+    member = workload(netns, containment=containment)
+    found = state_of(member, Occupied(netns=netns, members=(member,)), EnforcementState.IN_FORCE, "", wanted)
+    assert found[0] is state
+    assert state is not EnforcementState.FAILED or found[1] == "too large"

@@ -73,6 +73,13 @@ def test_workloads_stand_for_each_of_their_addresses_and_not_for_a_stretch_outsi
     assert str(inside.endpoint.address) == "10.0.0.1"
 
 
+def test_a_container_in_the_hosts_network_stands_for_the_hosts_addresses() -> None:
+    host = workload("host", {}, ["10.0.0.1"], kind=WorkloadKind.HOST, network=NetworkKind.HOST)
+    agent = workload("agent", {"a": ""}, network=NetworkKind.HOST)
+    found = {end.workload: str(end.endpoint.address) for end in ends(rules(), [agent, host]) if end.workload}
+    assert found == {"id-agent": "10.0.0.1", "id-host": "10.0.0.1"}
+
+
 def test_a_network_that_workloads_fill_has_no_stretch_outside() -> None:
     text = TEXT.replace("10.0.0.0/24", "10.0.0.7/32")
     found = ends(all_rules([parse_policy(text)]), [workload("w", {}, ["10.0.0.7"])])

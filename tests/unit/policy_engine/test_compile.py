@@ -196,6 +196,54 @@ def test_a_denied_peer_is_not_reached_by_its_link_local_address() -> None:
         assert executed.allow is allowed
 
 
+@pytest.mark.parametrize("direction", Direction)
+def test_a_container_in_the_hosts_network_is_denied_by_the_hosts_addresses(direction: Direction) -> None:
+    host = workload("h1", {"kind": "host"}, ["10.0.0.1", "fd00::1"], kind=WorkloadKind.HOST, network=NetworkKind.HOST)
+    agent = workload("agent", {"role": "agent"}, network=NetworkKind.HOST)
+    policy = PARTNER.replace("zone == 'partner'", "role == 'agent'")
+    if direction is Direction.INGRESS:
+        policy = policy.replace("egress:", "ingress:").replace("to:", "from:")
+    held = [(ip_network("fe80::1"), host)]
+    ruleset = compile_rulesets(parse_policy(policy), [API, host, agent], Numbers(), held)["id-api"]
+    for address, allowed in (("10.0.0.1", False), ("fd00::1", False), ("fe80::1", False), ("10.0.0.4", True)):
+        executed = execute(ruleset, direction, ip_address(address), Request(protocol=6, port=80))
+        assert executed.allow is allowed
+
+
+def test_a_peer_behind_another_engine_does_not_let_in_who_has_its_address_here() -> None:
+    api, evil, database = (
+        replace(workload(name, {"role": name}, [address], netns=netns), host=host)
+        for netns, (name, address, host) in enumerate(
+            [("api", "172.17.0.2", "h1"), ("evil", "172.17.0.2", "h2"), ("db", "172.17.0.3", "h2")]
+        )
+    )
+    near = replace(database, id="id-near", host="h1")
+    rulesets = compile_rulesets(parse_policy(TEXT), [api, evil, database, near], Numbers())
+    for workload_id, allowed in (("id-db", False), ("id-near", True)):
+        ask = Request(protocol=6, port=5432)
+        executed = execute(rulesets[workload_id], Direction.INGRESS, ip_address("172.17.0.2"), ask)
+        assert executed.allow is allowed
+
+
+def test_one_workload_with_too_many_rules_says_so_and_the_others_have_theirs() -> None:
+    rules = {
+        label: ", ".join(f"{{action: pass, from: {{networks: [10.{tier}.{number}.0/24]}}}}" for number in range(250))
+        for tier, label in enumerate("xy")
+    }
+    text = "version: 1\ndefault_mode: protect\ntiers: [{name: x, default: pass}, {name: y, default: pass}]\npolicies:\n"
+    text += "".join(
+        f"  - {{name: {label}, tier: {label}, selector: has({label}), ingress: [{passes}]}}\n"
+        for label, passes in rules.items()
+    )
+    workloads = [workload(labels, dict.fromkeys(labels, "")) for labels in ("x", "y", "xy")]
+    found = compile_rulesets(parse_policy(text), workloads, Numbers())
+    assert {name: (item.problem, len(item.ingress)) for name, item in found.items()} == {
+        "id-x": ("", 251),
+        "id-y": ("", 251),
+        "id-xy": ("more than 50000 rules for one workload: use fewer pass rules", 0),
+    }
+
+
 def test_an_empty_policy_compiles_to_allowing_everything() -> None:
     rulesets = compile_rulesets(PolicySet(default_mode=Mode.PROTECT), [API], Numbers())
     assert [rule.number for rule in rulesets["id-api"].ingress] == [DEFAULT_ALLOW_RULE]

@@ -34,6 +34,7 @@ def port(first: int, last: int | None = None) -> PortInterval:
         ("protocol: 47", Service(protocol=47)),
         ("protocol: icmp\nicmp: {type: 8}", Service(protocol=1, icmp_type=8)),
         ("protocol: icmpv6\nicmp: {type: 1, code: 4}", Service(protocol=58, icmp_type=1, icmp_code=4)),
+        ("protocol: icmpv6\nicmp: {type: 255}", Service(protocol=58, icmp_type=255)),
         ("other: 1", None),
     ],
 )
@@ -57,6 +58,7 @@ def test_services_are_read(text: str, expected: Service | None) -> None:
         ("protocol: tcp\nicmp: {type: 8}", "`icmp` needs"),
         ("protocol: icmp\nicmp: {code: 8}", "`type` is missing"),
         ("protocol: icmp\nicmp: {type: 256}", "not between 0 and 255"),
+        ("protocol: icmp\nicmp: {type: 255}", "the kernel takes ICMP type 255 for every type"),
     ],
 )
 def test_what_is_wrong_with_a_service_is_said(text: str, part: str) -> None:

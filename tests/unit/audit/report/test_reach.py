@@ -113,6 +113,15 @@ def test_every_address_of_every_workload_is_held_against_the_networks() -> None:
     assert found["api", "db"].services("mixed") == "everything"
 
 
+def test_a_container_in_the_hosts_network_is_held_against_the_networks_by_the_hosts_addresses() -> None:
+    given = postures(("db", "10.0.0.2"))
+    inside = Attachment(network="host", kind=NetworkKind.HOST, since=START)
+    host = workload("h1", kind=WorkloadKind.HOST, netns=1, attachments=(_attachment("10.2.0.1"),))
+    given[0] = replace(given[0], workload=replace(given[0].workload, netns=1, attachments=(inside,)))
+    found = limited("{action: allow, from: [{networks: [10.2.0.0/16]}]}", [*given, replace(given[0], workload=host)])
+    assert found["api", "db"].services("allowed") == "everything"
+
+
 def test_a_workload_that_ended_keeps_the_addresses_it_had() -> None:
     given = postures(("api", "10.2.0.1"), ("db", "10.0.0.2"))
     ended = replace(given[0].workload.attachments[0], until=START)

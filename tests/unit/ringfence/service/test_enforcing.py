@@ -96,6 +96,19 @@ def test_rules_are_compiled_when_policy_or_inventory_changed_and_not_otherwise(t
         assert [rulesets[DB.id].mode for rulesets in sink.desired] == [Mode.DISCOVER, Mode.PROTECT, Mode.PROTECT]
 
 
+def test_peers_of_an_engine_with_a_name_of_its_own_are_those_of_its_host(tmp_path: Path) -> None:
+    with Estate(tmp_path) as estate:
+        estate.state.policies.apply(text=POLICY, author="ada", reason="", at=NOW)
+        sink, machines = RecordingSink(), {}
+        workloads = (replace(API, host="engine"), DB)
+        enforcing = _enforcing(estate, sink, workloads=lambda: workloads, machines=lambda: machines)
+        enforcing.step()
+        machines["engine"] = "h1"
+        enforcing.inventory_changed()
+        enforcing.step()
+        assert [sum(len(item.ipv4) for item in rulesets[DB.id].sets) for rulesets in sink.desired] == [0, 1]
+
+
 def test_an_enforcement_is_accounted_for_once_per_change(tmp_path: Path) -> None:
     with Estate(tmp_path) as estate:
         enforcing = _enforcing(estate, RecordingSink())

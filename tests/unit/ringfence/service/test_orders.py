@@ -76,6 +76,19 @@ def test_a_policy_for_which_there_are_no_numbers_left_is_refused_before_anything
         assert estate.actions() == ["ada: policy refused policy"]
 
 
+def test_a_policy_with_too_many_rules_for_one_workload_is_refused(tmp_path: Path) -> None:
+    text = (
+        "version: 1\ndefault_mode: protect\ntiers: [{name: t0, default: pass}, {name: t1, default: pass}]\npolicies:\n"
+    )
+    for tier in (0, 1):
+        passes = ", ".join(f"{{action: pass, from: {{networks: [10.{tier}.{n}.0/24]}}}}" for n in range(250))
+        text += f"  - {{name: p{tier}, tier: t{tier}, selector: all(), ingress: [{passes}]}}\n"
+    with Estate(tmp_path) as estate:
+        with pytest.raises(RingfenceError, match="more than 50000 rules for one workload"):
+            _orders(estate).apply_policy(text=text, reason="", actor=ADA, expected=None)
+        assert estate.actions() == ["ada: policy refused policy"]
+
+
 def test_a_change_on_a_stale_revision_is_refused(tmp_path: Path) -> None:
     with Estate(tmp_path) as estate:
         orders = _orders(estate)
