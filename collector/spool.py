@@ -1,7 +1,7 @@
 """Spool: a bounded queue of batches on disk. A batch counts as taken when it is fsynced; it leaves when acknowledged.
 
-One Arrow IPC file per batch, its gaps in the schema's metadata, sealed with a checksum: a bit that flipped on the disk
-is a gap, never other rows. The file's name is its place and its id, so a batch that is sent twice has the same id.
+One file per batch (`spool_file`); a damaged one is a gap. Its name is its place and its id, so a batch that is sent
+twice has the same id.
 Full means: the oldest batch is dropped, and a gap with its exact count follows.
 """
 
@@ -10,12 +10,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import json
 import os
 import re
 import secrets
 import threading
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +22,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.spool_file import DAMAGE, Packed, pack, unpack
 from ringfence.clock import Clock, utc_now
 from ringfence.log import logger
 from ringfence.metrics import EVENTS_LOST, SPOOL_BYTES
@@ -31,12 +30,6 @@ from ringfence.model.flow import FLOW_SCHEMA, FlowBatch
 from ringfence.model.gap import Gap, GapCause
 
 _NAME = re.compile(r"^(\d{16})-([0-9a-f]{32})-(\d+)\.arrow$")
-_META = b"ringfence"
-_SEAL_MARK = b"sealed32"
-"""Ends a file together with the CRC-32 of all before. Files of before there were seals end with Arrow's own mark."""
-_SEAL_BYTES = len(_SEAL_MARK) + 4
-_DAMAGE = (OSError, pa.ArrowException, ValueError, KeyError, OverflowError)
-"""What reading a file may raise that is not as it was written."""
 HEARTBEAT = "alive"
 ROOM_FOR_GAPS = 2048
 GAP_BYTES = 400
@@ -131,7 +124,7 @@ class Spool:
                 entry = self._entries[0]
                 try:
                     return self._read(entry)
-                except _DAMAGE as error:
+                except DAMAGE as error:
                     self._set_aside(entry, error)
             if self._kept or any(loss.since for loss in self._loss.values()):
                 self._write(self._new_id(), FLOW_SCHEMA.empty_table(), ())
@@ -151,7 +144,7 @@ class Spool:
         for entry in list(self._entries):
             try:
                 yield self._read(entry)
-            except _DAMAGE:
+            except DAMAGE:
                 continue
 
     def beat(self, until: datetime | None = None) -> None:
@@ -194,13 +187,13 @@ class Spool:
 
     def _write(self, batch_id: str, flows: pa.Table, gaps: tuple[Gap, ...]) -> None:
         """Store a batch together with the gap of whatever had to go for it, so that no kill can part the two."""
-        size = len(self._packed(flows, gaps)) + ROOM_FOR_GAPS
+        size = len(pack(self._host, flows, gaps)) + ROOM_FOR_GAPS
         while self._entries and self.bytes + size + GAP_BYTES * len(self._kept) > self._max:
             self._drop(self._entries[0])
         for _ in range(DROP_AT_ONCE):
             gaps = (*gaps, *self._due_gaps())
             try:
-                self._store(batch_id, flows.num_rows, self._packed(flows, gaps))
+                self._store(batch_id, flows.num_rows, pack(self._host, flows, gaps))
                 told = (self._told_since, *(gap.started for gap in gaps))
                 self._told_since = min((moment for moment in told if moment is not None), default=None)
                 return
@@ -212,21 +205,12 @@ class Spool:
         self._count(GapCause.SPOOL_FULL, flows.num_rows, _span(flows))
         self._keep(gaps)
 
-    def _packed(self, flows: pa.Table, gaps: tuple[Gap, ...]) -> pa.Buffer:
-        meta = {"host": self._host, "gaps": [_gap_to_dict(gap) for gap in gaps]}
-        buffer = pa.BufferOutputStream()
-        table = flows.replace_schema_metadata({_META: json.dumps(meta).encode()})
-        with pa.ipc.new_file(buffer, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-            writer.write_table(table)
-        return buffer.getvalue()
-
-    def _store(self, batch_id: str, rows: int, data: pa.Buffer) -> None:
+    def _store(self, batch_id: str, rows: int, data: Packed) -> None:
         name = f"{self._next:016d}-{batch_id}-{rows}.arrow"
         part = self._folder / f"{name}.part"
         try:
             with part.open("wb") as file:
                 file.write(data)
-                file.write(_seal(data))
                 file.flush()
                 self._sync(file.fileno())
             part.replace(self._folder / name)
@@ -235,7 +219,7 @@ class Spool:
             raise
         self._sync_folder()
         self._next += 1
-        self._entries.append(_Entry(name, batch_id, rows, len(data) + _SEAL_BYTES, self._clock()))
+        self._entries.append(_Entry(name, batch_id, rows, len(data), self._clock()))
         self._note_size()
 
     def _sync_folder(self) -> None:
@@ -246,13 +230,7 @@ class Spool:
             os.close(descriptor)
 
     def _read(self, entry: _Entry) -> FlowBatch:
-        table = _table((self._folder / entry.name).read_bytes())
-        meta = json.loads((table.schema.metadata or {})[_META])
-        flows = table.replace_schema_metadata(None)
-        if not flows.schema.equals(FLOW_SCHEMA) or flows.num_rows != entry.rows:
-            raise ValueError("the file has another schema or another number of rows")
-        gaps = tuple(_gap_from_dict(item) for item in meta["gaps"])
-        return FlowBatch(id=entry.batch_id, host=meta["host"], flows=flows, gaps=gaps)
+        return unpack((self._folder / entry.name).read_bytes(), entry.batch_id, entry.rows)
 
     def _keep(self, gaps: Iterable[Gap]) -> None:
         """Have these travel with the next batch. However long that takes, they are few."""
@@ -282,7 +260,7 @@ class Spool:
             batch = self._read(entry)
             span = _span(batch.flows)
             self._keep(batch.gaps)
-        except _DAMAGE:
+        except DAMAGE:
             self._log.warning("gaps of a dropped batch are lost with it", batch=entry.batch_id)
         self._remove(entry)
         self._count(GapCause.SPOOL_FULL, entry.rows, span)
@@ -326,29 +304,6 @@ class Spool:
         SPOOL_BYTES.set(self.bytes)
 
 
-def _seal(data: pa.Buffer | memoryview) -> bytes:
-    return _SEAL_MARK + zlib.crc32(data).to_bytes(4, "big")
-
-
-def _table(file: bytes) -> pa.Table:
-    """What `_packed` and `_seal` made. Arrow believes what it reads: damage must not get there.
-
-    Raises:
-        one of `_DAMAGE`: the file is not as it was written.
-    """
-    data, seal = memoryview(file)[:-_SEAL_BYTES], file[-_SEAL_BYTES:]
-    sealed = seal.startswith(_SEAL_MARK)
-    if sealed and seal != _seal(data):
-        raise ValueError("its checksum does not fit")
-    with pa.ipc.open_file(pa.BufferReader(data if sealed else file)) as reader:
-        table = reader.read_all()
-    if not sealed:
-        table.validate(full=True)
-        for name in ("started", "last_seen", "ended"):
-            pc.min_max(table[name]).as_py()  # there are times that Python has not
-    return table
-
-
 def _span(flows: pa.Table) -> tuple[datetime, datetime] | None:
     """From the first beginning to the last sight of these rows; None when there are none."""
     if not flows.num_rows:
@@ -384,29 +339,4 @@ def _merged(gaps: list[Gap], new_id: str) -> Gap:
         cause=gaps[0].cause,
         lost=sum(known) if len(known) == len(gaps) else None,
         detail=f"{len(gaps)} gaps in one: the spool was full",
-    )
-
-
-def _gap_to_dict(gap: Gap) -> dict[str, object]:
-    return {
-        "id": gap.id,
-        "host": gap.host,
-        "started": gap.started.isoformat(),
-        "ended": gap.ended.isoformat(),
-        "cause": gap.cause.value,
-        "lost": gap.lost,
-        "detail": gap.detail,
-    }
-
-
-def _gap_from_dict(item: dict[str, str | int | None]) -> Gap:
-    lost = item["lost"]
-    return Gap(
-        id=str(item["id"]),
-        host=str(item["host"]),
-        started=datetime.fromisoformat(str(item["started"])),
-        ended=datetime.fromisoformat(str(item["ended"])),
-        cause=GapCause(str(item["cause"])),
-        lost=None if lost is None else int(lost),
-        detail=str(item["detail"]),
     )

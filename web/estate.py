@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ringfence.model.enforcement import EnforcementState
+from ringfence.model.enforcement import Enforcement, EnforcementState
 from ringfence.model.finding import Finding, FindingKind, FindingState, Severity
 from ringfence.model.gap import Gap
 from ringfence.model.quarantine import Quarantine, QuarantineState
@@ -52,6 +52,12 @@ def inside(state: State) -> tuple[Workload, ...]:
     return tuple(item for item in state.workloads.current() if item.kind is not WorkloadKind.EXTERNAL)
 
 
+def proofs_of(state: State) -> tuple[Enforcement, ...]:
+    """What enforcers last said of the workloads that run; the word on one that ended is history."""
+    running = {item.id for item in state.workloads.current()}
+    return tuple(item for item in state.enforcements.list() if item.workload in running)
+
+
 def estate_of(state: State, now: datetime) -> Estate:
     policies = read_policy(state.policies.current().text)
     workloads = inside(state)
@@ -65,7 +71,7 @@ def estate_of(state: State, now: datetime) -> Estate:
         findings={severity.value: counts.get(severity.value, 0) for severity in reversed(Severity)},
         workloads=len(workloads),
         modes=mode_counts(policies, workloads) if policies else {},
-        unsound=sum(item.state in UNSOUND for item in state.enforcements.list()),
+        unsound=sum(item.state in UNSOUND for item in proofs_of(state)),
         hosts=hosts,
         stale=tuple(host for host in hosts if now - host.at > STALE),
     )

@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response
 
 from audit.report.completeness import unrecorded
 from web.api.operation import OBJECT, TEXT, WINDOW, Operation, answer, fields, list_of
-from web.estate import estate_of, status_sentence
+from web.estate import estate_of, proofs_of, status_sentence
 from web.flow_questions import gaps_if_known, gaps_in
 from web.guard import services, user
 from web.permissions import GRANTS
@@ -33,7 +33,7 @@ def health() -> Response:
             "stale": [host.host for host in estate.stale],
             "modes": {mode.value: count for mode, count in estate.modes.items()},
             "findings": estate.findings,
-            "enforcements": given.state.enforcements.list(),
+            "enforcements": proofs_of(given.state),
             "gaps": holes,
             "unrecorded": missing,
             "status": given.status(),

@@ -10,7 +10,7 @@ from audit.report.completeness import unrecorded
 from ringfence.model.enforcement import EnforcementState
 from ringfence.model.gap import Gap
 from web.download import Table, in_columns, offer
-from web.estate import STALE, estate_of, staleness
+from web.estate import STALE, estate_of, proofs_of, staleness
 from web.figures import figures, sentences
 from web.flow_questions import gaps_if_known, gaps_in
 from web.guard import services
@@ -37,7 +37,7 @@ def show() -> tuple[str, int]:
     given = services()
     found_gaps = gaps_if_known(given.flows, found.window)
     gaps = found_gaps or ()
-    proofs = given.state.enforcements.list()
+    proofs = proofs_of(given.state)
     names = {item.id: item.name for item in given.state.workloads.current()}
     known = [gap.lost for gap in gaps if gap.lost is not None]
     return page(

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import errno
 import itertools
-import json
 import os
-import random
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import settings
@@ -134,63 +131,6 @@ def test_a_damaged_file_is_set_aside_and_counted(tmp_path: Path, damage: bytes |
     assert [item.flows.num_rows for item in found] == [1, 0]
     assert [(item.cause, item.lost) for item in found[1].gaps] == [(GapCause.UNREADABLE, 3)]
     assert len(list(tmp_path.glob("*.corrupt"))) == 1
-
-
-def test_no_flipped_bit_changes_a_row(tmp_path: Path) -> None:
-    queue = spool(tmp_path)
-    queue.put(batch(3, 1, (gap("a"),)))
-    (path,) = tmp_path.glob("*.arrow")
-    whole = path.read_bytes()
-    for bit in random.Random(7).sample(range(len(whole) * 8), 300):
-        damaged = bytearray(whole)
-        damaged[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(damaged)
-        again = spool(tmp_path, sync=lambda descriptor: None)
-        assert list(again.pending()) == []
-        (found,) = drain(again)
-        assert (found.flows.num_rows, [(item.cause, item.lost) for item in found.gaps]) == (
-            0,
-            [(GapCause.UNREADABLE, 3)],
-        )
-
-
-def test_a_file_of_before_there_were_checksums_is_read(tmp_path: Path) -> None:
-    former(tmp_path, TABLES[3])
-    (found,) = drain(spool(tmp_path))
-    assert (found.id, found.flows, found.gaps) == (f"{1:032x}", TABLES[3], (gap("a"),))
-
-
-LENGTHS = np.arange(4, dtype=np.int32) * 32
-"""Where the ids of three flows begin and end in their column."""
-
-
-@pytest.mark.parametrize(
-    ("there", "instead"),
-    [
-        (LENGTHS.tobytes(), (LENGTHS * (1 << 20)).tobytes()),
-        (pa.array([START], pa.timestamp("us")).buffers()[1].to_pybytes(), b"\xff" * 7 + b"\x7f"),
-    ],
-    ids=["a text outside its column", "a time after the last year"],
-)
-def test_a_damaged_file_of_before_there_were_checksums_is_set_aside(
-    tmp_path: Path, there: bytes, instead: bytes
-) -> None:
-    path = former(tmp_path, TABLES[3], compression=None)
-    whole = path.read_bytes()
-    assert there in whole
-    path.write_bytes(whole.replace(there, instead))
-    (found,) = drain(spool(tmp_path))
-    assert (found.flows.num_rows, [item.lost for item in found.gaps]) == (0, [3])
-
-
-def former(folder: Path, table: pa.Table, compression: str | None = "lz4") -> Path:
-    meta = {"host": "h", "gaps": [{**asdict(gap("a")), "started": START.isoformat(), "ended": START.isoformat()}]}
-    table = table.replace_schema_metadata({"ringfence": json.dumps(meta)})
-    path = folder / f"{1:016d}-{1:032x}-{table.num_rows}.arrow"
-    options = pa.ipc.IpcWriteOptions(compression=compression)
-    with pa.ipc.new_file(str(path), table.schema, options=options) as writer:
-        writer.write_table(table)
-    return path
 
 
 def test_an_unreadable_batch_is_a_gap_since_the_batch_before_it_was_written(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ringfence.model.workload import WorkloadKind
 from ringfence.store.state import HostStatus
 from tests.support.estate import NOW
 from tests.support.site import Site, workload
-from web.estate import estate_of, inside, is_calm, staleness, status_sentence
+from web.estate import estate_of, inside, is_calm, proofs_of, staleness, status_sentence
 from web.window import Window, preset_window
 
 LAST_HOUR = preset_window("1h", ZoneInfo("UTC"), NOW)
@@ -123,3 +123,12 @@ def test_a_violation_is_told_once_and_the_others_beside_it(site: Site) -> None:
     site.state.findings.record(found(site, FindingKind.COMPLIANCE, Severity.LOW))
     estate = estate_of(site.state, site.clock())
     assert status_sentence(estate, [], [], LAST_HOUR) == "1 workload violates policy, 1 low finding"
+
+
+def test_a_failure_on_a_workload_that_has_ended_is_history(own_shop: Site) -> None:
+    mail = own_shop.workloads()["mail"]
+    assert estate_of(own_shop.state, own_shop.clock()).unsound == 1
+    assert mail.id in {item.workload for item in proofs_of(own_shop.state)}
+    own_shop.state.workloads.save([replace(mail, ended=own_shop.clock())])
+    assert estate_of(own_shop.state, own_shop.clock()).unsound == 0
+    assert mail.id not in {item.workload for item in proofs_of(own_shop.state)}
