@@ -14,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from web import guard, problems, render
 from web.address import Name, WholeNumber
 from web.api import blueprint as api
+from web.assets import KEPT_SECONDS, address_of_assets
 from web.attempts import ACCOUNT_LIMIT, PEER_LIMIT, by_account, by_peer
 from web.pages import BLUEPRINTS
 from web.secret import load_secret
@@ -21,25 +22,18 @@ from web.services import Services
 
 LARGEST_BODY = 2 * 1024 * 1024
 LIMITED = ("account.login_submit", "account.invited_submit", "account.invited", "account.password")
-VENDORED_SECONDS = 30 * 24 * 3600
-
-
-class _Dashboard(Flask):
-    """Files of ours are asked for again each time, since modules of two versions do not fit together; most answers are
-    304. Vendored files have their version in the path and stay."""
-
-    def get_send_file_max_age(self, filename: str | None) -> int | None:
-        return VENDORED_SECONDS if filename and filename.startswith("vendor/") else 0
+ROOT = Path(__file__).parent
 
 
 def create_app(services: Services) -> Flask:
     """Build the application; the key of its cookies is kept in the data folder."""
-    app = _Dashboard("web", root_path=str(Path(__file__).parent))
+    app = Flask("web", root_path=str(ROOT), static_url_path=address_of_assets(ROOT / "static"))
     app.config.update(
         SECRET_KEY=load_secret(services.config.general.data_dir / "web" / "session.key"),
         MAX_CONTENT_LENGTH=LARGEST_BODY,
         MAX_FORM_MEMORY_SIZE=LARGEST_BODY,
         MAX_FORM_PARTS=200,
+        SEND_FILE_MAX_AGE_DEFAULT=KEPT_SECONDS,
         SESSION_COOKIE_NAME="ringfence",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import Flask, g, render_template, request
+from flask import Flask, current_app, g, render_template, request
 from markupsafe import Markup
 
 from audit.report.completeness import unrecorded
@@ -57,6 +57,7 @@ def install(app: Flask) -> None:
         decided_by=policy_view.decided_by,
         would_be_decided_by=policy_view.would_be_decided_by,
         only=lambda text, kind: verdicts.only(text, verdicts.Shown(kind)),
+        assets=app.static_url_path,
         plural=words.plural,
         icon=icon,
         may=may,
@@ -98,10 +99,10 @@ def may(endpoint_or_permission: str) -> bool:
 def icon(name: str, title: str = "") -> Markup:
     """An icon of the sprite; without a title it is decoration."""
     if title:
-        return Markup('<svg class="icon" role="img" aria-label="{}"><use href="/static/icons.svg#{}"/></svg>').format(
-            title, name
-        )
-    return Markup('<svg class="icon" aria-hidden="true"><use href="/static/icons.svg#{}"/></svg>').format(name)
+        named = Markup('<svg class="icon" role="img" aria-label="{}"><use href="{}/icons.svg#{}"/></svg>')
+        return named.format(title, current_app.static_url_path, name)
+    plain = Markup('<svg class="icon" aria-hidden="true"><use href="{}/icons.svg#{}"/></svg>')
+    return plain.format(current_app.static_url_path, name)
 
 
 def when(moment: datetime | None) -> Markup:

@@ -63,9 +63,9 @@ def test_a_missing_module_is_a_complaint(browser: Browser, shop: tuple[Site, str
     found = Complaints()
     page = open_page(browser, found, base_url=shop[1])
     page.goto("/login")
-    page.add_script_tag(url="/static/js/bar.js", type="module")
+    page.add_script_tag(url=f"{shop[0].app.static_url_path}/js/bar.js", type="module")
     assert found.texts == []
-    page.evaluate("import('/static/js/no-such-module.js').catch(() => null)")
+    page.evaluate(f"import('{shop[0].app.static_url_path}/js/no-such-module.js').catch(() => null)")
     assert [text.partition(" ")[0] for text in found.texts] == ["404"]
     page.context.close()
 
@@ -241,6 +241,7 @@ def test_the_map_and_its_table_are_one_key_apart(page: Page) -> None:
     page.keyboard.press("t")
     expect(page.locator("main tbody tr")).to_have_count(edges)
     assert parameters(page)["q"] == "verdict: denied"
+    expect(page.locator("html")).to_have_attribute("data-alive", "yes")
     page.get_by_label("Group by a label").select_option("label.role")
     page.wait_for_url("**group=label.role**")
     page.locator("main tbody tr").first.locator("td.num a").first.click()

@@ -1,6 +1,8 @@
 // @ts-check
 // Small things that every module needs.
 
+const ICONS = new URL("../icons.svg", import.meta.url).pathname;
+
 /** The colour of a token as the browser computed it, for canvases. @param {string} token */
 export function colour(token) {
   const probe = document.createElement("span");
@@ -69,7 +71,7 @@ export function icon(name) {
   svg.setAttribute("class", "icon");
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  use.setAttribute("href", `/static/icons.svg#${name}`);
+  use.setAttribute("href", `${ICONS}#${name}`);
   svg.append(use);
   return svg;
 }

@@ -29,14 +29,16 @@ export function zoneOfPage() {
   }
 }
 
-/** The time of day in the zone of the page, by the server's clock. @param {number} moment of this browser's clock */
+/** The time of day in the zone of the page, or with the zone that it is in; by the server's clock. @param {number} moment of this browser's clock */
 export function inZone(moment) {
   return timeOfDay(moment + ahead);
 }
 
 /** The same of a moment that the server gave. @param {number} moment */
 export function timeOfDay(moment) {
-  return new Date(moment).toLocaleTimeString("en-GB", { timeZone: zoneOfPage() });
+  const timeZone = zoneOfPage();
+  const other = timeZone === document.querySelector("[data-now]")?.getAttribute("data-in") ? "" : ` ${timeZone}`;
+  return new Date(moment).toLocaleTimeString("en-GB", { timeZone }) + other;
 }
 
 function count() {

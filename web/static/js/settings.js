@@ -44,7 +44,7 @@ function foldRail() {
 
 function offerZone() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  for (const link of document.querySelectorAll("a[data-zone]")) {
+  for (const link of document.querySelectorAll('a[data-zone=""]')) {
     if (!zone || zone === "UTC") continue;
     const there = new URL(link.getAttribute("href") ?? "", location.href);
     there.searchParams.set("tz", zone);
