@@ -38,7 +38,7 @@ class RuleLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One policy of a tier; `selected` counts the workloads it isolates now."""
+    """One policy of a tier; `selected` counts the workloads it isolates now, `enforced` whether any of them drops."""
 
     name: str
     selector: str
@@ -46,6 +46,7 @@ class Card:
     description: str
     line: int
     selected: int
+    enforced: bool
     hits: int
     last_hit: datetime | None
     rules: tuple[RuleLine, ...]
@@ -117,21 +118,23 @@ def columns_of(policies: PolicySet, workloads: Sequence[Workload], hits: Hits) -
             name=tier.name,
             default=tier.default.value,
             line=tier.line,
-            cards=tuple(card_of(policy, workloads, hits) for policy in tier.policies),
+            cards=tuple(card_of(policies, policy, workloads, hits) for policy in tier.policies),
         )
         for tier in policies.tiers
     )
 
 
-def card_of(policy: Policy, workloads: Sequence[Workload], hits: Hits) -> Card:
+def card_of(policies: PolicySet, policy: Policy, workloads: Sequence[Workload], hits: Hits) -> Card:
     rules = tuple(_rule_lines(policy, hits))
+    selected = [workload for workload in workloads if _isolates(policy, workload)]
     return Card(
         name=policy.name,
         selector=policy.selector.text,
         owner=policy.owner,
         description=policy.description,
         line=policy.line,
-        selected=sum(_isolates(policy, workload) for workload in workloads),
+        selected=len(selected),
+        enforced=any(mode_in(policies, workload) is Mode.PROTECT for workload in selected),
         hits=sum(rule.hits for rule in rules),
         last_hit=max((rule.last_hit for rule in rules if rule.last_hit), default=None),
         rules=rules,
@@ -141,7 +144,7 @@ def card_of(policy: Policy, workloads: Sequence[Workload], hits: Hits) -> Card:
 def effective(policies: PolicySet, workload: Workload, hits: Hits) -> tuple[tuple[str, Card], ...]:
     """Every policy that selects a workload, with its tier, in the order they are asked."""
     return tuple(
-        (tier.name, card_of(policy, (workload,), hits))
+        (tier.name, card_of(policies, policy, (workload,), hits))
         for tier in policies.tiers
         for policy in tier.policies
         if _isolates(policy, workload)

@@ -144,12 +144,12 @@ def suggest() -> Response:
 @blueprint.get("/findings/<finding_id>")
 def one(finding_id: str) -> str:
     found = finding(finding_id)
-    flows = [row for flow_id in found.flows[:20] if (row := services().flows.get(flow_id))]
+    stored = [row for flow_id in found.flows[:20] if (row := services().flows.get(flow_id))]
     held = next((item for item in services().state.quarantines.active() if item.workload == found.workload), None)
     return page(
         "pages/finding.html",
         found=found,
-        flows=flows,
+        flows=sorted(stored, key=lambda row: row["started"], reverse=True),
         rule_field="staged_rule" if found.staged else "rule",
         since=max(found.first_seen, earliest(services().clock())),
         suppressions=SUPPRESSIONS,

@@ -29,7 +29,8 @@ def test_tiers_hold_their_policies_with_the_workloads_they_select(shop: Site) ->
     policies = parse_policy(POLICY)
     tier = columns_of(policies, list(shop.workloads().values()), {})[0]
     assert (tier.name, tier.default) == ("application", "deny")
-    assert {card.name: card.selected for card in tier.cards}["db"] == 1
+    assert {card.name: (card.selected, card.enforced) for card in tier.cards}["db"] == (1, False)
+    assert {card.name: card.enforced for card in tier.cards}["coupon"]
     assert POLICY.splitlines()[tier.cards[0].line - 1].strip().startswith("- name: web")
 
 

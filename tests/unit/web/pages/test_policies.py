@@ -111,6 +111,6 @@ def test_only_ones_own_revision_is_offered_to_be_undone(own_shop: Site) -> None:
 
 def test_a_rule_of_monitored_workloads_has_hits_that_would_be(shop: Site) -> None:
     text = shop.client("viewer").get("/policies").text
-    assert "would be</a>" in text
+    assert "in monitor</a>" in text
     assert "staged_rule%3A+" in text
-    assert "range=24h" in text.split("would be</a>")[0].rsplit("<a ", 1)[1]
+    assert "range=24h" in text.split("in monitor</a>")[0].rsplit("<a ", 1)[1]
