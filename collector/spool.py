@@ -93,6 +93,8 @@ class Spool:
             item.unlink(missing_ok=True)
         self._entries = sorted(self._listed(), key=lambda item: item.name)
         self._next = 1 + max((int(item.name[:16]) for item in self._entries), default=0)
+        if owner:
+            self._told_since = min((gap.started for batch in self.pending() for gap in batch.gaps), default=None)
         self._note_size()
 
     def __len__(self) -> int:

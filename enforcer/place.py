@@ -92,7 +92,7 @@ class Place:
             last: tuple[str, ...] = ()
             first: frozenset[str] = frozenset()
             for attempt in range(ATTEMPTS + 1):
-                observed = self._kernel.read(self.netns)
+                observed = self._read(plan)
                 if attempt == 0:
                     first = _first_time(plan, observed, self.held)
                 change = plan_change(plan, observed, self._written)
@@ -111,6 +111,17 @@ class Place:
                     self._kernel.write(self.netns, change)
                     self._forget(plan, observed)
             raise EnforcementFailed(f"the rules do not stay as written: {'; '.join(last[:5])}")
+
+    def _read(self, plan: Plan) -> Observed:
+        """What stands in the namespace. Where that cannot be read, the outer end of its link is sealed all the same."""
+        try:
+            return self._kernel.read(self.netns)
+        except NamespaceGone:
+            raise
+        except EnforcementFailed:
+            if plan.seal is not None:
+                self._seal(plan)
+            raise
 
     def _seal(self, plan: Plan) -> Sealed | None:
         """What is at the outer ends is looked at only when it matters: wanted, left from before, or not known yet."""

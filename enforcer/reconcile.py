@@ -21,7 +21,7 @@ from enforcer.plan import Plan
 from enforcer.proof import enforcement_checks, isolates, seal_check
 from enforcer.scope import cgroup_folder
 from enforcer.slots import cgroup_path, slot_names
-from enforcer.status import UNPLACED, Statuses, containment_checks, state_of
+from enforcer.status import UNKNOWN_BESIDE, UNPLACED, Statuses, containment_checks, state_of
 from enforcer.unjudged import cut_unjudged
 from ringfence.clock import Clock
 from ringfence.config import Enforce
@@ -119,6 +119,9 @@ class Enforcer:
             if refusal == AWAY:
                 self._desired.isolate(quarantine)
             return refused(quarantine, "containment", refusal, self._clock)
+        if workload.containment is Containment.CGROUP and not self._desired.known:
+            self._desired.isolate(quarantine)
+            return refused(quarantine, "containment", UNKNOWN_BESIDE, self._clock)
         self._desired.add(workload)
         found = self._desired.namespaces()[workload.netns or 0]
         try:

@@ -16,6 +16,7 @@ REFRESH = timedelta(seconds=30)
 """An unchanged status is told again this often, so that `verified` does not look old."""
 HOST_NETWORK = "host network: connections from outside are judged by their first data"
 UNPLACED = "its cgroup was not found, or no slot is free: no rule stands for it"
+UNKNOWN_BESIDE = "it is not known yet what holds for others in the host's namespace; it is isolated as soon as it is"
 UNDOABLE = "it holds CAP_NET_ADMIN in its namespace and could undo the rules there; pause or stop it instead"
 
 
@@ -88,10 +89,10 @@ def state_of(
     """The namespace's state as it applies to one member and its ruleset, with the reason that a person reads."""
     if member.containment is Containment.NOT_CONTAINABLE:
         state, reason = EnforcementState.NOT_CONTAINABLE, member.containment_reason
-    elif state is EnforcementState.FAILED:
-        pass
     elif member.kind is WorkloadKind.HOST:
         state, reason = EnforcementState.OFF, "rules are written for workloads, not for the host itself"
+    elif state is EnforcementState.FAILED:
+        pass
     elif member.containment is Containment.HOST_SIDE:
         state, reason = EnforcementState.NOT_CONTAINABLE, UNDOABLE
     elif occupied.host and member.containment is not Containment.CGROUP:

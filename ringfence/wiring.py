@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from math import inf
-from typing import Any, cast
+from typing import Any
 
 from celery import Celery
 
@@ -29,6 +25,7 @@ from ringfence.lock import HostLock
 from ringfence.log import logger
 from ringfence.model.event import AuditEvent, EventAction
 from ringfence.service.accounting import Accounting
+from ringfence.service.examination import Examination
 from ringfence.service.feed import Feed
 from ringfence.service.lifecycle import Lifecycle, Part
 from ringfence.service.lock import DataLock
@@ -45,8 +42,6 @@ from web.app import create_app
 from web.changes import FLOWS, TOPICS
 from web.serve import Server, serve
 from web.services import Services
-
-EXAMINE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,35 +261,19 @@ def changed_elsewhere(config: Config) -> frozenset[str]:
 
 
 class _Status:
-    """What the health page says of this process. The host is examined at most once a minute, which takes seconds: only
-    who asks first waits for it, later ones are told what was found before."""
+    """What the health page says of this process."""
 
     def __init__(self, config: Config, watch: Watch | None) -> None:
-        self._config, self._watch = config, watch
-        self._doctor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="doctor")
-        self._lock = threading.Lock()
-        self._began = -inf
-        self._known: Future[list[dict[str, str]]] | None = None
-        self._coming: Future[list[dict[str, str]]] | None = None
+        self._watch = watch
+        self._examination = Examination(lambda: examine(config))
 
     def __call__(self) -> Mapping[str, Any]:
-        limits = self._watch.limits() if self._watch else ()
-        return {"version": __version__, "limits": limits, "doctor": self._found().result()}
-
-    def _found(self) -> Future[list[dict[str, str]]]:
-        with self._lock:
-            if self._coming and self._coming.done():
-                self._known, self._coming = self._coming, None
-            if self._coming is None and time.monotonic() - self._began > EXAMINE_SECONDS:
-                self._began = time.monotonic()
-                self._coming = self._doctor.submit(self._examine)
-            return self._known or cast("Future[list[dict[str, str]]]", self._coming)
-
-    def _examine(self) -> list[dict[str, str]]:
-        return [
+        rows = [
             {"name": check.name, "state": check.state.value, "detail": check.detail, "hint": check.hint}
-            for check in examine(self._config)
+            for check in self._examination.found()
         ]
+        limits = self._watch.limits() if self._watch else ()
+        return {"version": __version__, "limits": limits, "doctor": rows}
 
 
 def _log_event(event: AuditEvent) -> None:

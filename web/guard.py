@@ -158,6 +158,8 @@ def _admit(csrf: CSRFProtect, refusals: Refusals) -> None:
     needed = needed_for(request.endpoint)
     allowed = needed is not None and permitted(g.caller.user.role if g.caller else None, needed)
     if g.caller is None and not allowed:
+        if request.method in SAFE:
+            raise Refused(401, "Sign in first.")
         raise Refused(401, "You are not signed in: nothing was changed.", hint=SIGN_IN)
     if request.method not in SAFE and not (g.caller and g.caller.by_token):
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:

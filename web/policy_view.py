@@ -24,7 +24,10 @@ ANYTHING = "anything"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleLine:
-    """One rule in words, with what it decided in the window; `staged_hits` is what it would decide in protect."""
+    """One rule in words, with what it decided in the window.
+
+    `staged_hits` counts flows that were let through and whose verdict, of both ends together, it would have given.
+    """
 
     ref: str
     line: int
@@ -64,7 +67,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """Flows that a rule decided at either end, those that it would have where nothing is enforced, and the newest."""
+    """Flows that a rule decided at either end, those let through that it would have, and the newest."""
 
     flows: int
     staged: int
@@ -94,9 +97,10 @@ def hits_of(flows: FlowReader, query: FlowQuery) -> dict[str, Hit]:
     newest: dict[str, datetime] = {}
     for row in flows.summarize(query, ("egress_rule", "ingress_rule", "staged_rule")).to_pylist():
         named = {row["egress_rule"], row["ingress_rule"]} - {None, ""}
-        would = {row["staged_rule"]} - {None, ""} - named
-        for counts, names in ((decided, named), (staged, would)):
-            counts.update(dict.fromkeys(names, row["flows"]))
+        passed = row["flows"] - row["denied"]
+        would = {row["staged_rule"]} - {None, ""} - named if passed else set()
+        decided.update(dict.fromkeys(named, row["flows"]))
+        staged.update(dict.fromkeys(would, passed))
         for name in named | would:
             newest[name] = max(newest.get(name, row["last_seen"]), row["last_seen"])
     return {name: Hit(flows=decided[name], staged=staged[name], last=last) for name, last in newest.items()}
@@ -108,8 +112,8 @@ def decided_by(ref: str) -> str:
 
 
 def would_be_decided_by(ref: str) -> str:
-    """The filter that finds those that it would have decided where nothing is enforced."""
-    return f"{term('staged_rule', ref)} and not ({decided_by(ref)})"
+    """The filter that finds those that were let through and that it would have decided."""
+    return f"{term('staged_rule', ref)} and not verdict: denied and not ({decided_by(ref)})"
 
 
 def columns_of(policies: PolicySet, workloads: Sequence[Workload], hits: Hits) -> tuple[Column, ...]:

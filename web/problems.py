@@ -69,7 +69,7 @@ def install(app: Flask) -> None:
 
     @app.errorhandler(Refused)
     def refused(error: Refused) -> Response:
-        if error.status == 401 and not for_program() and (request.method == "GET" or "HX-Request" in request.headers):
+        if error.status == 401 and not for_program() and not _loses_a_form():
             return _to_login()
         return answer(error.status, error.sentence, error.hint, **error.detail)
 
@@ -139,11 +139,24 @@ def answer(status: int, sentence: str, hint: str = "", **detail: Any) -> Respons
     return make_response(render_template(template, status=status, title=title, sentence=sentence, hint=hint), status)
 
 
+def _loses_a_form() -> bool:
+    """Whether somebody has to be told that what they sent was not done; who signs out wants nothing else."""
+    return request.method == "POST" and "HX-Request" not in request.headers and request.endpoint != "account.logout"
+
+
+def _page_of_fragment() -> str:
+    try:
+        asked = urlsplit(request.headers.get("HX-Current-URL", ""))
+    except ValueError:  # such as `http://[`
+        return "/"
+    return local_path(asked._replace(scheme="", netloc="").geturl())
+
+
 def _to_login() -> Response:
     """To the login page, and from there back to the page that was open."""
     fragment = bool(request.headers.get("HX-Request"))
-    asked = urlsplit(request.headers.get("HX-Current-URL", "")) if fragment else urlsplit(request.full_path)
-    target = local_path(asked._replace(scheme="", netloc="").geturl())
+    asked = request.full_path.rstrip("?") if request.method == "GET" else "/"
+    target = _page_of_fragment() if fragment else asked
     address = "/login" if target == "/" else "/login?" + urlencode({"next": target})
     if fragment:
         response = make_response("", 401)

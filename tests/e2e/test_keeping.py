@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from ringfence.demo.shop import POLICY
 from tests.support.browser import Complaints, open_page, sign_in
 from tests.support.site import Site
 
@@ -90,11 +91,8 @@ def test_the_edges_of_the_map_answer_to_the_keyboard(page: Page) -> None:
     expect(page.locator("tbody tr").nth(1)).to_have_attribute("aria-selected", "true")
 
 
-def test_a_draft_outlives_its_page_until_it_is_applied(page: Page, complaints: Complaints) -> None:
-    def leave(dialog: Dialog) -> None:
-        dialog.accept()
-
-    page.on("dialog", leave)
+def test_a_draft_outlives_its_page_until_it_is_applied(page: Page) -> None:
+    page.on("dialog", lambda dialog: dialog.accept())
     page.goto("/policies/edit")
     text, kept = page.get_by_label("Policy"), page.locator("[data-draft]")
     original = text.input_value()
@@ -114,6 +112,47 @@ def test_a_draft_outlives_its_page_until_it_is_applied(page: Page, complaints: C
     page.goto("/policies/edit")
     expect(text).to_have_value(original + "\n# mine")
     expect(kept).to_be_hidden()
+    text.fill(original + "\n# more")
+    page.goto("/policies?applied=3")
+    page.goto("/policies/edit")
+    expect(kept).to_contain_text("is kept in this tab")
+    text.fill(original + "\n# less")
+    page.goto("/policies/edit")
+    for written in ("# less", "# more"):
+        page.get_by_role("button", name="Take it").click()
+        expect(text).to_have_value(original + "\n" + written)
+    expect(kept).to_be_hidden()
+
+
+def test_a_draft_replaces_no_revision_that_it_was_not_written_against(
+    page: Page, shop: tuple[Site, str], complaints: Complaints
+) -> None:
+    site, _ = shop
+    complaints.expected.add((409, "/policies/apply"))
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto("/policies/edit")
+    page.get_by_label("Policy").fill("# mine")
+    page.get_by_label("Reason").fill("a remark")
+    site.post(site.client("operator"), "/policies/apply", {"text": POLICY, "reason": "meanwhile", "expected": "2"})
+    page.goto("/policies/edit")
+    expect(page.locator("[data-based]")).to_have_text("3")
+    page.get_by_role("button", name="Take it").click()
+    expect(page.locator("[data-based]")).to_have_text("2")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("[role=alert]").first).to_contain_text("Your text is kept below")
+    assert site.state.policies.current().reason == "meanwhile"
+
+
+def test_a_draft_is_not_for_whoever_signs_in_next(page: Page, shop: tuple[Site, str]) -> None:
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto("/policies/edit")
+    page.get_by_label("Policy").fill("# mine")
+    page.goto("/account")
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    sign_in(page)
+    page.goto("/policies/edit")
+    expect(page.locator("html")).to_have_attribute("data-alive", "yes")
+    expect(page.locator("[data-draft]")).to_be_hidden()
 
 
 def test_a_draft_outlives_a_session_that_has_ended(page: Page, shop: tuple[Site, str], complaints: Complaints) -> None:
@@ -121,6 +160,8 @@ def test_a_draft_outlives_a_session_that_has_ended(page: Page, shop: tuple[Site,
     text = page.get_by_label("Policy")
     text.fill(text.input_value() + "\n# mine")
     page.get_by_label("Reason").fill("a remark")
+    expect(page.locator("#check")).to_contain_text("# mine")
+    complaints.expected.add((401, "/policies/apply"))
     page.context.clear_cookies()
     page.get_by_role("button", name="Apply").click()
     expect(page.locator("body")).to_contain_text("You are not signed in: nothing was changed.")
@@ -130,4 +171,3 @@ def test_a_draft_outlives_a_session_that_has_ended(page: Page, shop: tuple[Site,
     page.get_by_role("button", name="Take it").click()
     expect(text).to_have_value(re.compile("# mine$"))
     assert shop[0].state.policies.current().revision == 2
-    complaints.texts.clear()

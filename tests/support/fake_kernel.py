@@ -102,6 +102,8 @@ class FakeKernel:
         """Called once, before the next write."""
         self.broken: dict[int, Exception] = {}
         """What every access to a namespace raises."""
+        self.unreadable = ""
+        """Why rules cannot be read; empty when they can."""
         self.sealing = ""
         """Why interfaces cannot be sealed or opened; empty when they can."""
         self.cut_raises: Exception | None = None
@@ -114,6 +116,8 @@ class FakeKernel:
     def read(self, netns: Netns) -> Observed:
         namespace = self._namespace(netns)
         self.reads.append(netns.inode)
+        if self.unreadable:
+            raise EnforcementFailed(self.unreadable)
         tables = {
             family: {name: tuple(rules) for name, rules in table.items() if name in BUILTIN or is_our_chain(name)}
             for family, table in namespace.tables.items()

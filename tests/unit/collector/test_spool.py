@@ -80,6 +80,9 @@ def test_gaps_are_held_up_since_they_began_also_those_of_batches_that_were_dropp
         queue.put(batch(3, gaps=(gap("later"),)))
     now[0] += 2 * USUAL_WAIT
     assert queue.held_up_since == began
+    for path in tmp_path.glob("*.arrow"):
+        os.utime(path, (START.timestamp(), START.timestamp()))
+    assert spool(tmp_path, clock=lambda: now[0]).held_up_since == began, "also after a restart"
     drain(queue)
     queue.put(batch(1))
     now[0] += 2 * USUAL_WAIT

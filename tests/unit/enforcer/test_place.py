@@ -126,3 +126,19 @@ def test_interfaces_that_were_sealed_and_cannot_be_opened_are_no_release() -> No
         kernel.sealing = "tc is not installed"
         with pytest.raises(EnforcementFailed, match="tc is not installed"):
             place.settle(OLD)
+
+
+def test_where_rules_cannot_be_read_the_outer_end_is_sealed_all_the_same() -> None:
+    with fake_namespace() as (kernel, netns):
+        place = Place(netns, kernel)
+        place.settle(OLD)
+        kernel.unreadable = "nft rules that iptables cannot read"
+        with pytest.raises(EnforcementFailed, match="cannot read"):
+            place.settle(replace(OLD, seal=SEAL))
+        assert kernel.namespaces[netns.inode].seal == SEAL
+        with pytest.raises(EnforcementFailed, match="cannot read"):
+            place.settle(OLD)
+        assert kernel.namespaces[netns.inode].seal == SEAL, "opened only with the rules that then hold"
+        kernel.unreadable = ""
+        place.settle(OLD)
+        assert kernel.namespaces[netns.inode].seal is None

@@ -165,9 +165,16 @@ def test_what_holds_for_others_in_a_hosts_namespace_stays_until_something_is_des
     world.enforcer.restore([quarantine(target)])
     world.enforcer.notice([target, other])
     world.enforcer.reconcile()
+    told = world.enforcer.order(other, quarantine(other, id="q2"))
+    world.enforcer.reconcile()
+    assert told.state is QuarantineState.FAILED
+    assert "not known yet what holds for others" in told.proof.checks[0].detail if told.proof else False
     assert len(world.kernel.writes) == 1
     world.desire(target, other)
-    assert world.only(Quarantine).state is QuarantineState.VERIFIED
+    assert {item.id: item.state for item in world.all(Quarantine)} == {
+        quarantine(target).id: QuarantineState.VERIFIED,
+        "q2": QuarantineState.VERIFIED,
+    }
 
 
 @pytest.mark.parametrize(

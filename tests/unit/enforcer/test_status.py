@@ -12,7 +12,7 @@ from enforcer.owners import Occupied
 from enforcer.status import REFRESH, Statuses, containment_checks, state_of
 from ringfence.model.enforcement import EnforcementState
 from ringfence.model.ruleset import Ruleset
-from ringfence.model.workload import SHARES_HOST, Containment
+from ringfence.model.workload import SHARES_HOST, Containment, WorkloadKind
 from tests.support.rulesets import START, ruleset, workload
 
 SECOND = timedelta(seconds=1)
@@ -95,3 +95,10 @@ def test_what_holds_for_the_namespace_is_said_of_a_member_whose_own_rules_are_th
     found = state_of(member, Occupied(netns=netns, members=(member,)), EnforcementState.IN_FORCE, "", wanted)
     assert found[0] is state
     assert state is not EnforcementState.FAILED or found[1] == "too large"
+
+
+def test_a_host_has_no_rules_of_its_own_that_could_fail() -> None:
+    netns = Netns(inode=1, path="/a", shared=True)
+    host = workload(netns, kind=WorkloadKind.HOST)
+    found = state_of(host, Occupied(netns=netns, members=(host,)), EnforcementState.FAILED, "nft rules", None)
+    assert found[0] is EnforcementState.OFF

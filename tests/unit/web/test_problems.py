@@ -187,8 +187,14 @@ def test_a_fragment_leads_back_to_the_page_that_was_open(shop: Site) -> None:
     headers = {"HX-Request": "true", "HX-Current-URL": "http://localhost/flows?q=verdict:+denied&flow=f1"}
     answer = shop.app.test_client().get("/flows/panel/f1", headers=headers)
     assert answer.headers["HX-Redirect"] == "/login?next=%2Fflows%3Fq%3Dverdict%3A%2Bdenied%26flow%3Df1"
-    elsewhere = headers | {"HX-Current-URL": "http://localhost//evil.example/x"}
-    assert shop.app.test_client().get("/flows/panel/f1", headers=elsewhere).headers["HX-Redirect"] == "/login"
+    for elsewhere in ("http://localhost//evil.example/x", "http://["):
+        lost = shop.app.test_client().get("/flows/panel/f1", headers=headers | {"HX-Current-URL": elsewhere})
+        assert lost.headers["HX-Redirect"] == "/login"
+
+
+def test_who_signs_out_twice_is_at_the_login(shop: Site) -> None:
+    answer = shop.app.test_client().post("/logout")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/login")
 
 
 def test_who_was_signed_out_meanwhile_is_told_that_nothing_was_changed(own_shop: Site) -> None:

@@ -2,7 +2,7 @@
 // Brings pages to life: each part is looked for in the page, and again in every fragment that arrives.
 import { startBar } from "./bar.js";
 import { startChart } from "./chart.js";
-import { forgetDraft } from "./draft.js";
+import { forgetApplied, forgetAtSignOut } from "./draft.js";
 import { startEditor } from "./editor.js";
 import { startFailures } from "./failures.js";
 import { startKeys } from "./keys.js";
@@ -18,7 +18,8 @@ import { startWidths } from "./widths.js";
 
 /** @type {Array<[string, (element: HTMLElement) => void]>} */
 const PARTS = [
-  ["[data-applied]", forgetDraft],
+  ["[data-applied]", forgetApplied],
+  ['form[action="/logout"]', forgetAtSignOut],
   ["[data-bar]", startBar],
   ["[data-chart]", startChart],
   ["[data-editor]", startEditor],

@@ -20,7 +20,7 @@ export function startRowKeys() {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const focus = /** @type {HTMLElement} */ (document.activeElement);
-    const table = focus.closest("[data-rows]") ?? document.querySelector("[data-rows]");
+    const table = focus.closest("[data-rows]") ?? [...document.querySelectorAll('[data-rows=""]')].find((item) => item.checkVisibility());
     if (!table) return;
     if (focus.matches("input, textarea, select, summary, button") || document.querySelector("dialog[open]")) return;
     const rows = /** @type {HTMLElement[]} */ ([...table.querySelectorAll("tbody tr:not(.older)")]);

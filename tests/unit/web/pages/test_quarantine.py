@@ -153,7 +153,12 @@ def test_a_refused_release_keeps_the_reason(own_shop: Site) -> None:
 
 
 def test_a_refused_order_keeps_what_was_typed(own_shop: Site) -> None:
-    held = own_shop.workloads()["coupon"].id
-    form = {"reason": "it scans again", "duration": "7d"}
-    answer = own_shop.post(own_shop.client("operator"), f"/quarantine/plan/{held}", form)
-    assert answer.status_code in {403, 409}
+    client, target = own_shop.client("operator"), own_shop.workloads()["db"].id
+    token = own_shop.token(client)
+    own_shop.audit.close()
+    form = {"reason": "it scans again", "duration": "7d", "access": "in 10.0.0.5/32 tcp 22", "csrf_token": token}
+    answer = client.post(f"/quarantine/plan/{target}", data=form)
+    assert answer.status_code == 503
+    assert 'value="it scans again"' in answer.text
+    assert '<option value="7d" selected>' in answer.text
+    assert "in 10.0.0.5/32 tcp 22</textarea>" in answer.text
