@@ -165,8 +165,9 @@ def test_what_a_former_version_allowed_twice_is_brought_in_order(
                 sa.text("INSERT INTO rule_numbers VALUES (:number, 'application', 'db', 'ingress', :number, 'a')"),
                 {"number": number},
             )
-        for column in ("progress", "step", "claims"):
-            connection.execute(sa.text(f"ALTER TABLE reports DROP COLUMN {column}"))
+        later = {"reports": ("progress", "step", "claims"), "hosts": ("retired", "retired_reason")}
+        for table, column in ((table, column) for table, columns in later.items() for column in columns):
+            connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {column}"))
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
     database.close()
     again = open_another()
