@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +21,7 @@ from ringfence.demo import containers, namespaces, netns, program
 from ringfence.demo.engine import Engine, answers
 from ringfence.demo.shop import POLICY
 from ringfence.errors import Conflict, NotPermitted, RingfenceError
-from ringfence.lock import OWN_NAMESPACE, HostLock
+from ringfence.lock import OWN_NAMESPACE, RUN, HostLock
 
 FOLDER = Path("/var/lib/ringfence-demo")
 NAMESPACE = "rf-demo"
@@ -148,6 +149,7 @@ def down(place: Place | None = None, *, say: Say) -> None:
     place.engine.stop()
     netns.delete(place.namespace)
     namespaces.remove()
+    _forget_settings()
     shutil.rmtree(place.folder, ignore_errors=True)
     say("The demo is gone.")
 
@@ -169,7 +171,14 @@ def _undo_rules_and_settings(others: Iterable[Path], say: Say) -> None:
         except RingfenceError as error:
             # Settings harm nobody, and the shop must go.
             say(f"{error}.")
+
+
+def _forget_settings() -> None:
+    """What is remembered of namespaces that are gone; another Ringfence that runs here forgets it itself."""
+    with suppress(Conflict), HostLock():
         sysctl.forget(everywhere())
+    with suppress(OSError):  # not empty: something else is remembered until the next boot
+        RUN.rmdir()
 
 
 def _require_root() -> None:

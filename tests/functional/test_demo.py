@@ -20,6 +20,7 @@ import pytest
 from audit.log import verify
 from collector import sysctl
 from enforcer.cgroup import receive
+from enforcer.netns import everywhere
 from enforcer.scope import cgroup_mount
 from ringfence.config import load
 from ringfence.demo import containers, namespaces, netns, program, show
@@ -231,6 +232,9 @@ def traces(place: Place) -> dict[str, object]:
         "lock and former settings": [
             str(item) for item in RUN.rglob("*") if str(OWN_NAMESPACE.stat().st_ino) in item.name
         ],
+        "settings of what is gone": [
+            item.name for item in sysctl.MEMORY.glob("[0-9]*") if int(item.name) not in everywhere()
+        ],
     }
 
 
@@ -282,7 +286,7 @@ def test_from_nothing_to_a_quarantine_and_back_to_nothing(place: Place, stage: S
     with pytest.raises(Conflict):
         show.up(place, say=said.append)
     show.down(place, say=said.append)
-    assert traces(place) == {**before, "folder": False}
+    assert traces(place) == {**before, "folder": False, "settings of what is gone": []}
 
 
 def verified(state: State) -> set[str]:
