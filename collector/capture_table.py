@@ -13,7 +13,7 @@ import pyarrow as pa
 from collector.community_id import community_id
 from collector.conversations import Conversation, tcp_state, vlan_of
 from collector.wire import WIRE
-from ringfence.model.flow import FLOW_SCHEMA, PROTOCOL_NAMES
+from ringfence.model.flow import FLOW_SCHEMA, IMPORTED, PROTOCOL_NAMES
 from ringfence.model.workload import Method
 
 
@@ -51,7 +51,7 @@ def build_table(conversations: Sequence[Conversation], host: str) -> pa.Table:
         columns[f"{name}_packets"] = [item.packets[side] for item in conversations]
         columns[f"{name}_bytes"] = [item.bytes[side] for item in conversations]
         columns[f"{name}_method"] = [Method.UNKNOWN.value] * len(conversations)
-    same = {"host": host, "reporter": "host", "origin": "pcap", "end_reason": "imported"}
+    same = {"host": host, "reporter": "host", "origin": "pcap", "end_reason": IMPORTED}
     columns |= {name: [value] * len(conversations) for name, value in same.items()}
     nothing = [None] * len(conversations)
     return pa.table([pa.array(columns.get(item.name, nothing), item.type) for item in FLOW_SCHEMA], schema=FLOW_SCHEMA)

@@ -18,6 +18,7 @@ RANGE = ("range", "from", "to")
 PLACE = ("cursor", "offset")
 """Where in a list a page begins: says nothing in a list that is selected otherwise."""
 RESUMED = "after"
+"""Where a stream goes on: belongs to that request alone."""
 Change = str | int | list[str] | tuple[str, ...] | None
 
 

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from flask import Response, request, stream_with_context
 
 from ringfence.clock import Clock
+from web.address import RESUMED
 from web.changes import changes
 from web.guard import services, still_admitted, user
 from web.live import Event, Tail, text_of, waiter
@@ -89,4 +90,4 @@ def _streamed(events: Iterator[Event | None]) -> Response:
 
 def _last_id() -> str:
     """Where to take the stream up again: browsers send the header by themselves, and `after` when a page opens anew."""
-    return request.headers.get("Last-Event-ID") or request.args.get("after", "")
+    return request.headers.get("Last-Event-ID") or request.args.get(RESUMED, "")

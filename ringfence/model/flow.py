@@ -26,6 +26,9 @@ class ColumnType(StrEnum):
     TIME = "time"
 
 
+IMPORTED = "imported"
+"""`end_reason` of flows from a capture file. Somebody fetched them, however old: age is no reason to delete them."""
+
 ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     ColumnType.KEYWORD: pa.string(),
     ColumnType.TEXT: pa.string(),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from audit.report.completeness import HELD_UP
 from collector.host import Collector
 from enforcer.kernel import SystemKernel
 from enforcer.reconcile import Enforcer
@@ -237,7 +238,7 @@ class Watch:
         facts["limits"] = list(self.limits())
         facts["store_away"] = self._shipping.store_away
         held_up = self.collector.spool.held_up_since
-        facts["held_up_since"] = held_up.isoformat() if held_up is not None else None
+        facts[HELD_UP] = held_up.isoformat() if held_up is not None else None
         facts["revision"] = self._policy.current.revision
         facts["enforced_revision"] = self._enforcing.in_force
         rollout = self._enforcing.rollout

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from ringfence.clock import Clock, utc_now
 from ringfence.errors import StoreLocked, StoreUnavailable
-from ringfence.model.flow import FlowBatch
+from ringfence.model.flow import IMPORTED, FlowBatch
 from ringfence.model.gap import Gap, GapCause
 from ringfence.store.duckdb_tables import (
     COLUMN_LIST,
@@ -33,7 +33,7 @@ from ringfence.store.duckdb_tables import (
     to_stored,
 )
 from ringfence.store.filter.sql import plain, to_sql
-from ringfence.store.flows import IMPORTED, FlowOrder, FlowPage, FlowQuery
+from ringfence.store.flows import FlowOrder, FlowPage, FlowQuery
 from ringfence.store.ownership import own
 from ringfence.store.rows import (
     bucket_starts,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from ringfence.model.flow import IMPORTED
 from ringfence.model.gap import GapCause
 from ringfence.store.elastic_cluster import PAGE, Cluster, failures
 from ringfence.store.elastic_documents import time_text
-from ringfence.store.flows import IMPORTED
 
 ROLLOVER = {"max_age": "1d", "max_primary_shard_size": "25gb"}
 """When the data stream goes on in a new index, so that the old one can be deleted whole."""

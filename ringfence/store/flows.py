@@ -15,9 +15,6 @@ from ringfence.model.gap import Gap
 SORTED = ("started", "src_name", "dst_name", "dst_port", "bytes")
 """What rows can be ordered by: columns, and the bytes of both ways together."""
 
-IMPORTED = "imported"
-"""How flows of a capture file ended. Somebody fetched them, however old: age is no reason to delete them."""
-
 
 @dataclass(frozen=True, slots=True)
 class FlowOrder:
